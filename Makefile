@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make            every program, in build/
+# make demo       the main job, shown in a pod-like namespace (as root)
+# make check      all tests, plain and under ASan and UBSan (as root)
+# make bench      speed and memory beside nft, haproxy and nginx, as ratios (as root)
+# make lint       clang-tidy, cppcheck, shellcheck
+# make install    DESTDIR and PREFIX are honoured; the plugin goes to CNIDIR
+# make deps       Debian packages that the above need
+#
+# B=DIR builds elsewhere, SANITIZE=1 with ASan and UBSan, WERROR=1 makes warnings errors, V=1 shows the commands.
+
+B ?= build
+PREFIX ?= /usr/local
+CNIDIR ?= /opt/cni/bin
+PKG_CONFIG ?= pkg-config
+CFLAGS ?= -O2 -g
+
+REDIRECT_PACKAGES := libnftnl libmnl
+CNI_PACKAGES := json-c
+TEST_PACKAGES := cmocka
+
+# What the code needs, whatever a packager puts into CFLAGS.
+override CFLAGS += -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fPIE -pthread
+override CFLAGS += -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings
+override LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack
+ifdef SANITIZE
+override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+else
+override CFLAGS += -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
+endif
+ifdef WERROR
+override CFLAGS += -Werror
+endif
+ifndef V
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2);
+endif
+
+PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
+
+.PHONY: all deps check check-tests demo bench lint install clean headers arrows top
+all: $(PROGRAMS)
+
+# --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
+
+sources = $(sort $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(1)))))
+objects = $(patsubst %.c,$(B)/obj/%.o,$(call sources,$(1)))
+
+BASE_OBJECTS := $(call objects,redirect/base)
+REDIRECT_OBJECTS := $(call objects,redirect/plan redirect/nft)
+CNI_OBJECTS := $(call objects,cni)
+INIT_OBJECTS := $(call objects,init)
+PROXY_OBJECTS := $(call objects,proxy/net proxy/log)
+
+$(B)/libbase.a: $(BASE_OBJECTS)
+$(B)/libredirect.a: $(REDIRECT_OBJECTS)
+$(B)/libcni.a: $(CNI_OBJECTS)
+$(B)/libinit.a: $(INIT_OBJECTS)
+$(B)/libproxy.a: $(PROXY_OBJECTS)
+
+$(B)/%.a:
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/obj/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# --- programs
+
+REDIRECT_LIBS = $(shell $(PKG_CONFIG) --libs $(REDIRECT_PACKAGES))
+CNI_LIBS = $(shell $(PKG_CONFIG) --libs $(CNI_PACKAGES))
+
+$(B)/weir-cni: $(B)/obj/cni/main.o $(B)/libcni.a $(B)/libredirect.a $(B)/libbase.a
+$(B)/weir-cni: LDLIBS += $(REDIRECT_LIBS) $(CNI_LIBS)
+$(B)/weir-init: $(B)/obj/init/main.o $(B)/libinit.a $(B)/libredirect.a $(B)/libbase.a
+$(B)/weir-init: LDLIBS += $(REDIRECT_LIBS)
+$(B)/weir-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libbase.a
+
+$(PROGRAMS):
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+install: all
+	install -d $(DESTDIR)$(CNIDIR) $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 $(B)/weir-cni $(DESTDIR)$(CNIDIR)/weir-cni
+	install -m 0755 $(B)/weir-init $(B)/weir-proxy $(DESTDIR)$(PREFIX)/sbin/
+
+# --- tests: every tests/*/NAME_test.c is a cmocka program, every tests/*/NAME.sh a script; all of them speak TAP
+
+TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
+TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
+TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
+
+$(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) \
+		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
+
+deps:
+	$(Q)tests/deps build test
+
+check: deps
+	$(Q)tests/check
+
+check-tests: all $(TEST_PROGRAMS)
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo
+
+bench: deps
+	$(Q)tests/deps bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/bench/run
+
+headers:
+	$(Q)CC='$(CC)' tests/headers
+
+arrows:
+	$(Q)tests/arrows
+
+lint:
+	$(Q)tests/deps lint
+	$(Q)tests/lint
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
