@@ -18,7 +18,9 @@ void interval_list_init(struct interval_list *list, size_t key_size)
 void interval_list_free(struct interval_list *list)
 {
 	free(list->items);
-	interval_list_init(list, list->key_size);
+	list->items = NULL;
+	list->count = 0;
+	list->capacity = 0;
 }
 
 static int make_room(struct interval_list *list)
@@ -114,15 +116,15 @@ static bool is_sorted(const struct interval_list *list)
 	return true;
 }
 
-/* Whether `next`, which does not begin before `item`, overlaps it or follows it without a gap. */
-static bool touches(const struct interval *item, const struct interval *next, size_t key_size)
+/* Whether `next`, which does not begin before `item`, is to become one with it. */
+static bool belongs_to(const struct interval_list *list, const struct interval *item, const struct interval *next)
 {
-	uint8_t behind[INTERVAL_KEY_MAX];
+	uint8_t limit[INTERVAL_KEY_MAX];
 
-	memcpy(behind, item->last, sizeof behind);
-	if (!interval_key_next(behind, key_size))
+	memcpy(limit, item->last, sizeof limit);
+	if (!list->keep_apart && !interval_key_next(limit, list->key_size))
 		return true;
-	return memcmp(next->first, behind, key_size) <= 0;
+	return memcmp(next->first, limit, list->key_size) <= 0;
 }
 
 void interval_list_merge(struct interval_list *list)
@@ -138,7 +140,7 @@ void interval_list_merge(struct interval_list *list)
 		struct interval *current = &list->items[kept];
 		const struct interval *next = &list->items[i];
 
-		if (!touches(current, next, list->key_size))
+		if (!belongs_to(list, current, next))
 			list->items[++kept] = *next;
 		else if (memcmp(next->last, current->last, list->key_size) > 0)
 			memcpy(current->last, next->last, sizeof current->last);

@@ -3,8 +3,8 @@
  * Lists of closed intervals over keys of a fixed size: IP addresses, ports, user and group IDs, interface names.
  *
  * A key is a string of bytes in network order, so that one comparison, one merge and one netlink encoder serve all
- * of them, and the list is what an nftables interval set wants: sorted, without overlaps, without touching
- * neighbours (the kernel refuses overlaps, and merging is left to user space).
+ * of them, and the list is what an nftables interval set wants: sorted and without overlaps (the kernel
+ * refuses them, and leaves merging to user space).
  */
 #ifndef WEIR_INTERVAL_H
 #define WEIR_INTERVAL_H
@@ -29,6 +29,7 @@ struct interval_list {
 	size_t count;
 	size_t capacity;
 	size_t key_size; /* bytes, 1 to INTERVAL_KEY_MAX */
+	bool keep_apart; /* neighbours that touch but do not overlap are not joined: of names, no union can be written */
 };
 
 /* Makes an empty list for keys of `key_size` bytes. Allocates nothing. */
@@ -46,7 +47,7 @@ int interval_list_add(struct interval_list *list, const uint8_t *first, const ui
 /* Appends an interval of two host-order numbers, for key_size 2 or 4. Returns as interval_list_add. */
 int interval_list_add_numbers(struct interval_list *list, uint32_t first, uint32_t last);
 
-/* Sorts the list and merges what overlaps or touches. */
+/* Sorts the list and merges what overlaps, and what touches unless keep_apart is set. */
 void interval_list_merge(struct interval_list *list);
 
 /* Whether two merged lists hold the same intervals. */
