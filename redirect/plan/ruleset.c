@@ -99,12 +99,17 @@ static void bypass(struct rule_chain *chain, const struct redirect_plan *plan, e
 		match_set(add_rule(chain, RULE_RETURN, comment), list);
 }
 
-static struct rule *redirect(struct rule_chain *chain, const struct redirect_plan *plan, const char *comment)
+/*
+ * Redirects; what else must match is added to the rule that it returns. nft wants the protocol in the same rule as the
+ * port to redirect to, although the chain's first rule has settled it; a match of ports implies it.
+ */
+static struct rule *redirect(struct rule_chain *chain, const struct redirect_plan *plan, bool of_ports,
+	const char *comment)
 {
 	struct rule *rule = add_rule(chain, RULE_REDIRECT, comment);
 
-	/* nft wants the protocol in the same rule as the port, although the chain's first rule has settled it. */
-	match_l4proto(rule, RULE_IS, IPPROTO_TCP);
+	if (!of_ports)
+		match_l4proto(rule, RULE_IS, IPPROTO_TCP);
 	rule->port = plan->proxy_port;
 	return rule;
 }
@@ -113,7 +118,7 @@ static void capture(struct rule_chain *chain, const struct redirect_plan *plan, 
 	const char *comment)
 {
 	if (plan->lists[list].count > 0)
-		match_set(redirect(chain, plan, comment), list);
+		match_set(redirect(chain, plan, set_of_list[list].field == RULE_FIELD_TCP_DPORT, comment), list);
 }
 
 /*
@@ -167,7 +172,7 @@ static void chain_outbound(struct rule_chain *chain, const struct redirect_plan 
 
 	capture(chain, plan, PLAN_INCLUDED_PORTS, "to the proxy: includeOutboundPorts");
 	if (plan->include_everything) {
-		(void)redirect(chain, plan, "to the proxy: includeOutboundIPRanges is *");
+		(void)redirect(chain, plan, false, "to the proxy: includeOutboundIPRanges is *");
 		return;
 	}
 	capture(chain, plan, PLAN_INCLUDED_IPV4, "to the proxy: includeOutboundIPRanges");

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules as nf_tables objects and messages. The order of a rule's expressions is the one that nft writes, so that any
+ * nft lists them as the text that it would have loaded.
+ */
+#ifndef WEIR_NFT_ENCODE_H
+#define WEIR_NFT_ENCODE_H
+
+#include "redirect/nft/batch.h"
+#include "redirect/plan/ruleset.h"
+
+#include <libnftnl/chain.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+
+/* nftables' number for the type of a set's keys (its datatype.h); the listing prints the type by it. */
+uint32_t nft_encode_key_type(enum rule_field field);
+
+/* Makes the objects that the kernel is given, and read-back is compared with. The caller frees them. NULL: no memory. */
+struct nftnl_set *nft_encode_set(const struct rule_set *set);
+struct nftnl_chain *nft_encode_chain(const struct rule_chain *chain);
+struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule);
+
+/*
+ * Appends the whole ruleset to a batch. With `exclusive`, the table is created and the transaction fails with -EEXIST
+ * where it is there already. Returns 0 or -ENOMEM.
+ */
+int nft_encode_ruleset(const struct ruleset *want, bool exclusive, struct nft_batch *batch);
+
+/* Appends the table's deletion, which takes all its objects along. Returns 0 or -ENOMEM. */
+int nft_encode_delete(struct nft_batch *batch);
+
+#endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the table back: a handful of dumps, which are one picture only if nothing was committed between them. The
+ * generation number tells: it is asked for before and after.
+ *
+ * Elements are read straight from the messages, as they are written. The kernel gives the bounds of intervals in no
+ * order that could be relied on; sorted, each start is followed by the end that belongs to it, or by the next start,
+ * or by nothing, when the interval reaches the highest key. (nft puts an end at key zero in front of the first
+ * interval; it means nothing.)
+ */
+#include "redirect/nft/state.h"
+
+#include "redirect/plan/ruleset.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <libnftnl/gen.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for one request. */
+#define REQUEST_SIZE 1024u
+
+/* A bound of an interval, as one element of a set. */
+struct bound {
+	uint8_t key[INTERVAL_KEY_MAX];
+	bool ends;
+};
+
+struct bounds {
+	struct bound *items;
+	size_t count;
+	size_t capacity;
+	size_t key_size;
+	bool odd;
+};
+
+struct request {
+	uint8_t buffer[REQUEST_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *message;
+};
+
+static struct nlmsghdr *request_init(struct request *request, uint16_t type, uint16_t flags)
+{
+	request->message = nft_message_init(request->buffer, type, flags, 0);
+	return request->message;
+}
+
+/* --- generation and table */
+
+static int read_generation(const struct nlmsghdr *message, void *context)
+{
+	struct nftnl_gen *generation = nftnl_gen_alloc();
+	uint32_t *id = context;
+
+	if (generation == NULL)
+		return -ENOMEM;
+	if (nftnl_gen_nlmsg_parse(message, generation) == 0)
+		*id = nftnl_gen_get_u32(generation, NFTNL_GEN_ID);
+	nftnl_gen_free(generation);
+	return 0;
+}
+
+static int get_generation(struct nft_socket *socket, uint32_t *ret_id)
+{
+	struct request request;
+
+	return nft_socket_read(socket, request_init(&request, NFT_MSG_GETGEN, NLM_F_ACK), read_generation, ret_id);
+}
+
+static int read_table(const struct nlmsghdr *message, void *context)
+{
+	struct nftnl_table *table = nftnl_table_alloc();
+	struct nft_state *state = context;
+
+	if (table == NULL)
+		return -ENOMEM;
+	if (nftnl_table_nlmsg_parse(message, table) == 0) {
+		state->exists = true;
+		state->table_flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
+	}
+	nftnl_table_free(table);
+	return 0;
+}
+
+static int get_table(struct nft_socket *socket, struct nft_state *state)
+{
+	struct request request;
+	int rc;
+
+	mnl_attr_put_strz(request_init(&request, NFT_MSG_GETTABLE, NLM_F_ACK), NFTA_TABLE_NAME, RULESET_TABLE);
+	rc = nft_socket_read(socket, request.message, read_table, state);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* --- chains, rules, sets: dumps, of which only our table's objects are kept: old kernels ignore the filter */
+
+static bool is_ours(const char *table)
+{
+	return table != NULL && strcmp(table, RULESET_TABLE) == 0;
+}
+
+static int read_chain(const struct nlmsghdr *message, void *context)
+{
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nft_state *state = context;
+
+	if (chain == NULL)
+		return -ENOMEM;
+	if (nftnl_chain_nlmsg_parse(message, chain) == 0 && is_ours(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE))) {
+		if (state->chain_count < NFT_STATE_OBJECT_MAX) {
+			state->chains[state->chain_count++] = chain;
+			return 0;
+		}
+		state->other_count++;
+	}
+	nftnl_chain_free(chain);
+	return 0;
+}
+
+static int keep_rule(struct nft_state *state, struct nftnl_rule *rule)
+{
+	if (state->rule_count == state->rule_capacity) {
+		size_t capacity = state->rule_capacity * 2 + 32;
+		struct nftnl_rule **rules = realloc(state->rules, capacity * sizeof(struct nftnl_rule *));
+
+		if (rules == NULL)
+			return -ENOMEM;
+		state->rules = rules;
+		state->rule_capacity = capacity;
+	}
+	state->rules[state->rule_count++] = rule;
+	return 0;
+}
+
+static int read_rule(const struct nlmsghdr *message, void *context)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	int rc = 0;
+
+	if (rule == NULL)
+		return -ENOMEM;
+	if (nftnl_rule_nlmsg_parse(message, rule) == 0 && is_ours(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE))) {
+		rc = keep_rule(context, rule);
+		if (rc == 0)
+			return 0;
+	}
+	nftnl_rule_free(rule);
+	return rc;
+}
+
+static int read_set(const struct nlmsghdr *message, void *context)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nft_state *state = context;
+
+	if (set == NULL)
+		return -ENOMEM;
+	if (nftnl_set_nlmsg_parse(message, set) == 0 && is_ours(nftnl_set_get_str(set, NFTNL_SET_TABLE))) {
+		if (state->set_count < NFT_STATE_OBJECT_MAX) {
+			state->sets[state->set_count++].object = set;
+			return 0;
+		}
+		state->other_count++;
+	}
+	nftnl_set_free(set);
+	return 0;
+}
+
+static_assert((int)NFTA_OBJ_TABLE == (int)NFTA_FLOWTABLE_TABLE, "one reader finds the table of both");
+
+static int find_table(const struct nlattr *attribute, void *data)
+{
+	const char **table = data;
+
+	if (mnl_attr_get_type(attribute) == NFTA_OBJ_TABLE && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+		*table = mnl_attr_get_str(attribute);
+	return MNL_CB_OK;
+}
+
+/* Stateful objects and flow tables: weir makes none, so it is enough to know that there are some. */
+static int read_other(const struct nlmsghdr *message, void *context)
+{
+	struct nft_state *state = context;
+	const char *table = NULL;
+
+	(void)mnl_attr_parse(message, sizeof(struct nfgenmsg), find_table, &table);
+	if (is_ours(table))
+		state->other_count++;
+	return 0;
+}
+
+static int dump(struct nft_socket *socket, uint16_t type, uint16_t table_attribute, nft_object_reader *reader,
+	struct nft_state *state)
+{
+	struct request request;
+
+	mnl_attr_put_strz(request_init(&request, type, NLM_F_DUMP), table_attribute, RULESET_TABLE);
+	return nft_socket_read(socket, request.message, reader, state);
+}
+
+/* --- elements */
+
+static int keep_bound(struct bounds *bounds, const void *key, size_t size, uint32_t flags)
+{
+	struct bound *bound;
+
+	if (bounds->count == bounds->capacity) {
+		size_t capacity = bounds->capacity * 2 + 64;
+		struct bound *items = realloc(bounds->items, capacity * sizeof *items);
+
+		if (items == NULL)
+			return -ENOMEM;
+		bounds->items = items;
+		bounds->capacity = capacity;
+	}
+	bound = &bounds->items[bounds->count++];
+	*bound = (struct bound){.ends = (flags & NFT_SET_ELEM_INTERVAL_END) != 0};
+	memcpy(bound->key, key, size);
+	return 0;
+}
+
+/* Collects attributes of a nest by their type, up to NFTA_SET_ELEM_MAX. */
+static int collect(const struct nlattr *attribute, void *data)
+{
+	const struct nlattr **table = data;
+	uint16_t type = mnl_attr_get_type(attribute);
+
+	if (type <= NFTA_SET_ELEM_MAX)
+		table[type] = attribute;
+	return MNL_CB_OK;
+}
+
+static int read_element(const struct nlattr *element, void *data)
+{
+	const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1] = {NULL};
+	const struct nlattr *values[NFTA_SET_ELEM_MAX + 1] = {NULL};
+	struct bounds *bounds = data;
+	const struct nlattr *value;
+	uint32_t flags = 0;
+
+	(void)mnl_attr_parse_nested(element, collect, attributes);
+	if (attributes[NFTA_SET_ELEM_FLAGS] != NULL)
+		flags = ntohl(mnl_attr_get_u32(attributes[NFTA_SET_ELEM_FLAGS]));
+	if (attributes[NFTA_SET_ELEM_KEY] != NULL)
+		(void)mnl_attr_parse_nested(attributes[NFTA_SET_ELEM_KEY], collect, values);
+	value = values[NFTA_DATA_VALUE];
+	if (value == NULL || mnl_attr_get_payload_len(value) != bounds->key_size ||
+		(flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0) {
+		bounds->odd = true;
+		return MNL_CB_OK;
+	}
+	if (keep_bound(bounds, mnl_attr_get_payload(value), bounds->key_size, flags) < 0) {
+		errno = ENOMEM;
+		return MNL_CB_ERROR;
+	}
+	return MNL_CB_OK;
+}
+
+static int read_element_list(const struct nlattr *attribute, void *data)
+{
+	if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+		return MNL_CB_OK;
+	return mnl_attr_parse_nested(attribute, read_element, data);
+}
+
+static int read_elements(const struct nlmsghdr *message, void *context)
+{
+	return mnl_attr_parse(message, sizeof(struct nfgenmsg), read_element_list, context) < 0 ? -ENOMEM : 0;
+}
+
+/* By key; at the same key, an end comes before the start of the next interval. */
+static int compare_bounds(const void *a, const void *b)
+{
+	const struct bound *x = a;
+	const struct bound *y = b;
+	int order = memcmp(x->key, y->key, sizeof x->key);
+
+	return order != 0 ? order : (int)y->ends - (int)x->ends;
+}
+
+static int add_interval(struct interval_list *list, const struct bound *start, const struct bound *next)
+{
+	uint8_t last[INTERVAL_KEY_MAX];
+
+	if (next == NULL) {
+		memset(last, 0xff, sizeof last);
+	} else {
+		memcpy(last, next->key, sizeof last);
+		/* Cannot fail: the next bound stands behind this one. */
+		(void)interval_key_previous(last, list->key_size);
+	}
+	return interval_list_add(list, start->key, last);
+}
+
+/* Makes intervals of sorted bounds. Two equal starts, or an end without a start, is nothing that weir writes. */
+static int pair_bounds(struct bounds *bounds, struct interval_list *list)
+{
+	for (size_t i = 0; i < bounds->count; i++) {
+		const struct bound *next = i + 1 < bounds->count ? &bounds->items[i + 1] : NULL;
+		int rc = 0;
+
+		if (bounds->items[i].ends)
+			continue;
+		if (next != NULL && memcmp(next->key, bounds->items[i].key, bounds->key_size) == 0)
+			bounds->odd = true;
+		else
+			rc = add_interval(list, &bounds->items[i], next);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int get_elements(struct nft_socket *socket, struct nft_state_set *set)
+{
+	uint32_t key_size = nftnl_set_get_u32(set->object, NFTNL_SET_KEY_LEN);
+	struct bounds bounds = {.key_size = key_size};
+	struct request request;
+	int rc;
+
+	if (key_size == 0 || key_size > INTERVAL_KEY_MAX)
+		return 0; /* not ours; the comparison says so by its key */
+	interval_list_init(&set->elements, key_size);
+	mnl_attr_put_strz(request_init(&request, NFT_MSG_GETSETELEM, NLM_F_DUMP), NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(request.message, NFTA_SET_ELEM_LIST_SET, nftnl_set_get_str(set->object, NFTNL_SET_NAME));
+	rc = nft_socket_read(socket, request.message, read_elements, &bounds);
+	if (rc == 0 && bounds.count > 0)
+		qsort(bounds.items, bounds.count, sizeof *bounds.items, compare_bounds);
+	if (rc == 0)
+		rc = pair_bounds(&bounds, &set->elements);
+	set->odd = bounds.odd;
+	free(bounds.items);
+	return rc;
+}
+
+static int read_all(struct nft_socket *socket, struct nft_state *state)
+{
+	uint32_t before = 0;
+	uint32_t after = 0;
+	int rc = get_generation(socket, &before);
+
+	if (rc == 0)
+		rc = get_table(socket, state);
+	if (rc < 0 || !state->exists)
+		return rc;
+	rc = dump(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, read_chain, state);
+	if (rc == 0)
+		rc = dump(socket, NFT_MSG_GETRULE, NFTA_RULE_TABLE, read_rule, state);
+	if (rc == 0)
+		rc = dump(socket, NFT_MSG_GETSET, NFTA_SET_TABLE, read_set, state);
+	for (size_t i = 0; rc == 0 && i < state->set_count; i++)
+		rc = get_elements(socket, &state->sets[i]);
+	if (rc == 0)
+		rc = dump(socket, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, read_other, state);
+	if (rc == 0)
+		rc = dump(socket, NFT_MSG_GETFLOWTABLE, NFTA_FLOWTABLE_TABLE, read_other, state);
+	if (rc == 0)
+		rc = get_generation(socket, &after);
+	/* A set that vanished between two dumps is a change, too. */
+	if (rc == -ENOENT || (rc == 0 && before != after))
+		rc = -EINTR;
+	return rc;
+}
+
+int nft_state_read(struct nft_socket *socket, struct nft_state *ret_state, struct error *e)
+{
+	int rc;
+
+	*ret_state = (struct nft_state){.exists = false};
+	rc = read_all(socket, ret_state);
+	if (rc < 0)
+		(void)error_set_errno(e, -rc, "cannot read the table inet " RULESET_TABLE " back");
+	return rc;
+}
+
+void nft_state_free(struct nft_state *state)
+{
+	for (size_t i = 0; i < state->chain_count; i++)
+		nftnl_chain_free(state->chains[i]);
+	for (size_t i = 0; i < state->set_count; i++) {
+		nftnl_set_free(state->sets[i].object);
+		interval_list_free(&state->sets[i].elements);
+	}
+	for (size_t i = 0; i < state->rule_count; i++)
+		nftnl_rule_free(state->rules[i]);
+	free(state->rules);
+	*state = (struct nft_state){.exists = false};
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel holds under weir's name, read back as objects to compare.
+ */
+#ifndef WEIR_NFT_STATE_H
+#define WEIR_NFT_STATE_H
+
+#include "redirect/base/error.h"
+#include "redirect/base/interval.h"
+#include "redirect/nft/socket.h"
+
+#include <libnftnl/chain.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* More sets or chains than this are somebody else's: they are counted, not kept. */
+#define NFT_STATE_OBJECT_MAX 64
+
+struct nft_state_set {
+	struct nftnl_set *object; /* owned */
+	struct interval_list elements;
+	bool odd; /* an element that is not a plain bound of an interval */
+};
+
+struct nft_state {
+	bool exists; /* the table */
+	uint32_t table_flags;
+	struct nftnl_chain *chains[NFT_STATE_OBJECT_MAX]; /* owned */
+	size_t chain_count;
+	struct nft_state_set sets[NFT_STATE_OBJECT_MAX];
+	size_t set_count;
+	struct nftnl_rule **rules; /* in the kernel's order, of all chains; array and items owned */
+	size_t rule_count;
+	size_t rule_capacity;
+	size_t other_count; /* stateful objects, flow tables, and what went beyond the limits */
+};
+
+/*
+ * Reads the table `inet weir` with all that is in it. Returns 0, -EINTR where it changed meanwhile (read again, on a
+ * new socket), or -errno. nft_state_free() must be called in any case.
+ */
+int nft_state_read(struct nft_socket *socket, struct nft_state *ret_state, struct error *e);
+
+/* Frees the objects. */
+void nft_state_free(struct nft_state *state);
+
+#endif
