@@ -41,7 +41,7 @@ endif
 
 PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 
-.PHONY: all deps check check-tests demo bench lint install clean headers arrows top
+.PHONY: all deps check check-tests demo bench lint install clean
 all: $(PROGRAMS)
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
@@ -89,11 +89,14 @@ install: all
 	install -m 0755 $(B)/weir-cni $(DESTDIR)$(CNIDIR)/weir-cni
 	install -m 0755 $(B)/weir-init $(B)/weir-proxy $(DESTDIR)$(PREFIX)/sbin/
 
-# --- tests: every tests/*/NAME_test.c is a cmocka program, every tests/*/NAME.sh a script; all of them speak TAP
+# --- tests: NAME_test.c is a cmocka program, NAME.sh a script; all of them speak TAP (tests/run counts)
 
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
-TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
+TEST_LIBRARIES := $(B)/libharness.a $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
+
+# What tests in network namespaces share.
+$(B)/libharness.a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c,$(wildcard tests/netns/*.c)))
 
 $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
@@ -112,19 +115,13 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/demo
 
-bench: deps
-	$(Q)tests/deps bench
+bench:
+	$(Q)tests/deps build bench
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/bench/run
 
-headers:
-	$(Q)CC='$(CC)' tests/headers
-
-arrows:
-	$(Q)tests/arrows
-
 lint:
-	$(Q)tests/deps lint
+	$(Q)tests/deps build test lint
 	$(Q)tests/lint
 
 clean:
