@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "init/options.h"
+
+#include "redirect/plan/value.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+/* What may be said to a flag about the program. */
+enum option_kind { KIND_SWITCH, KIND_WORD, KIND_PORT, KIND_DURATION };
+
+/* What comes of it. */
+enum option_use {
+	USE_READ,    /* program.c reads it */
+	USE_NOTHING, /* accepted, for templates pass it: weir has no need of it */
+	USE_LATER,   /* refused by name until it is built */
+};
+
+static const struct spec {
+	const char *flag;
+	char letter;
+	const char *environment;
+	enum option_kind kind;
+	enum option_use use;
+	const char *word; /* the one word that is built, where others will be */
+	const char *help;
+	const char *alias; /* an older name of the variable */
+} specs[] = {
+	[OPTION_DRY_RUN] = {"dry-run", 'n', "DRY_RUN", KIND_SWITCH, USE_READ, NULL,
+		"print the rules as nft text, and change nothing"},
+	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, "CLEANUP_ONLY", KIND_SWITCH, USE_READ, NULL, "remove the rules"},
+	[OPTION_CHECK] = {"check", 0, NULL, KIND_SWITCH, USE_READ, NULL,
+		"compare the kernel's rules with those asked for; exit 3 when they differ"},
+	[OPTION_FORCE_APPLY] = {"force-apply", 0, "FORCE_APPLY", KIND_SWITCH, USE_READ, NULL,
+		"replace the rules even where they are right"},
+	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, "SKIP_RULE_APPLY", KIND_SWITCH, USE_READ, NULL,
+		"read the settings, and change nothing"},
+	[OPTION_HELP] = {"help", 'h', NULL, KIND_SWITCH, USE_READ, NULL, "print this"},
+	[OPTION_VERSION] = {"version", 0, NULL, KIND_SWITCH, USE_READ, NULL, "print the version"},
+	[OPTION_FORMAT] = {"format", 0, NULL, KIND_WORD, USE_LATER, "nft", "what --dry-run prints: nft (json, iptables: later)"},
+	[OPTION_BACKEND] = {"backend", 0, NULL, KIND_WORD, USE_LATER, "nft", "what programs the rules: nft (iptables: later)"},
+	[OPTION_RUN_VALIDATION] = {"run-validation", 0, "RUN_VALIDATION", KIND_SWITCH, USE_LATER, NULL, "not built yet"},
+	[OPTION_EXPLAIN] = {"explain", 0, NULL, KIND_WORD, USE_LATER, NULL, "not built yet"},
+	[OPTION_UID] = {"uid", 0, NULL, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_GID] = {"gid", 0, NULL, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_OIF] = {"oif", 0, NULL, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_JSON] = {"json", 0, NULL, KIND_SWITCH, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_DIFF] = {"diff", 0, NULL, KIND_SWITCH, USE_LATER, NULL, "not built yet"},
+	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, "FORCE_IPTABLES_BINARY", KIND_WORD, USE_LATER, "",
+		"belongs to the iptables backend"},
+	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, "IPTABLES_PROBE_PORT", KIND_PORT, USE_NOTHING, NULL,
+		"belongs to --run-validation"},
+	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, "PROBE_TIMEOUT", KIND_DURATION, USE_NOTHING, NULL,
+		"belongs to --run-validation"},
+	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, "NETWORK_NAMESPACE", KIND_WORD, USE_NOTHING, NULL,
+		"no effect: the program works in the namespace that it runs in"},
+	[OPTION_DUAL_STACK] = {"dual-stack", 0, "DUAL_STACK", KIND_SWITCH, USE_NOTHING, NULL,
+		"no effect: both families, always", .alias = "ISTIO_DUAL_STACK"},
+	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, "NATIVE_NFTABLES", KIND_SWITCH, USE_NOTHING, NULL,
+		"no effect: nftables, always"},
+	[OPTION_CNI_MODE] = {"cni-mode", 0, "CNI_MODE", KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
+	[OPTION_RECONCILE] = {"reconcile", 0, "RECONCILE", KIND_SWITCH, USE_NOTHING, NULL,
+		"no effect: rules that differ are replaced, always"},
+	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', "RESTORE_FORMAT", KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
+	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, "IPTABLES_TRACE_LOGGING", KIND_SWITCH, USE_NOTHING,
+		NULL, "no effect: every rule has a counter"},
+};
+static_assert(sizeof specs / sizeof *specs == OPTION_COUNT, "every option has a row");
+
+/* Either a setting of the rules or an option of the program. */
+struct target {
+	bool is_setting;
+	enum setting setting;
+	enum option option;
+};
+
+static bool is_word(const char *name, size_t length, const char *word)
+{
+	return word != NULL && strlen(word) == length && memcmp(name, word, length) == 0;
+}
+
+static bool find_flag(const char *name, size_t length, struct target *ret)
+{
+	for (enum setting s = 0; s < SETTING_COUNT; s++) {
+		if (is_word(name, length, setting_spec(s)->flag)) {
+			*ret = (struct target){.is_setting = true, .setting = s};
+			return true;
+		}
+	}
+	for (enum option o = 0; o < OPTION_COUNT; o++) {
+		if (is_word(name, length, specs[o].flag)) {
+			*ret = (struct target){.option = o};
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool find_letter(char letter, struct target *ret)
+{
+	for (enum setting s = 0; s < SETTING_COUNT; s++) {
+		if (setting_spec(s)->letter == letter) {
+			*ret = (struct target){.is_setting = true, .setting = s};
+			return true;
+		}
+	}
+	for (enum option o = 0; o < OPTION_COUNT; o++) {
+		if (specs[o].letter == letter) {
+			*ret = (struct target){.option = o};
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_switch(const struct target *target)
+{
+	return target->is_setting ? setting_spec(target->setting)->kind == SETTING_KIND_SWITCH
+				  : specs[target->option].kind == KIND_SWITCH;
+}
+
+/* A Go duration: numbers with units, as in "5s" or "1m30s". */
+static bool is_duration(const char *text)
+{
+	static const char *const units[] = {"ns", "us", "ms", "s", "m", "h"};
+
+	if (*text == '\0')
+		return false;
+	while (*text != '\0') {
+		size_t digits = strspn(text, "0123456789.");
+		size_t unit = 0;
+
+		if (digits == 0)
+			return false;
+		text += digits;
+		while (unit < 6 && strncmp(text, units[unit], strlen(units[unit])) != 0)
+			unit++;
+		if (unit == 6)
+			return false;
+		text += strlen(units[unit]);
+	}
+	return true;
+}
+
+/* Takes the text of an option; `origin` names how it came. */
+static int take_option(struct options *options, enum option option, const char *origin, const char *name,
+	const char *text, struct error *e)
+{
+	const struct spec *spec = &specs[option];
+	char quote[ERROR_QUOTE_SIZE];
+	uint32_t port;
+
+	(void)error_quote(quote, text, strlen(text));
+	if (spec->kind == KIND_SWITCH && value_read_switch(text, strlen(text), &options->on[option]) != NULL)
+		return error_set(e, EINVAL, "%s%s is %s; valid: true, false", origin, name, quote);
+	if (spec->kind == KIND_PORT && value_read_number(text, strlen(text), 1, UINT16_MAX, &port) != NULL)
+		return error_set(e, EINVAL, "%s%s is %s; valid: one port, 1 to 65535", origin, name, quote);
+	if (spec->kind == KIND_DURATION && !is_duration(text))
+		return error_set(e, EINVAL, "%s%s is %s; valid: a duration as 5s or 1m30s", origin, name, quote);
+	options->text[option] = text;
+	return 0;
+}
+
+static int take(struct options *options, const struct target *target, const char *text, struct error *e)
+{
+	if (!target->is_setting)
+		return take_option(options, target->option, "flag --", specs[target->option].flag, text, e);
+	settings_set(&options->settings, target->setting, SETTING_WAY_FLAG, setting_spec(target->setting)->flag, text,
+		strlen(text));
+	return 0;
+}
+
+/* --- environment */
+
+static int read_environment(struct options *options, options_getter *get, struct error *e)
+{
+	for (enum setting s = 0; s < SETTING_COUNT; s++) {
+		const struct setting_spec *spec = setting_spec(s);
+
+		/* The first name wins, so it is taken last. */
+		for (int i = 1; i >= 0; i--) {
+			const char *text = spec->environment[i] != NULL ? get(spec->environment[i]) : NULL;
+
+			if (text != NULL && (*text != '\0' || spec->empty_environment_counts))
+				settings_set(&options->settings, s, SETTING_WAY_ENVIRONMENT, spec->environment[i], text,
+					strlen(text));
+		}
+	}
+	for (enum option o = 0; o < OPTION_COUNT; o++) {
+		const char *const names[] = {specs[o].alias, specs[o].environment};
+
+		for (size_t i = 0; i < 2; i++) {
+			const char *text = names[i] != NULL ? get(names[i]) : NULL;
+			int rc = 0;
+
+			if (text != NULL && *text != '\0')
+				rc = take_option(options, o, "environment variable ", names[i], text, e);
+			if (rc < 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+/* --- arguments */
+
+struct arguments {
+	char *const *next;
+	char *const *end;
+};
+
+static int missing_value(struct error *e, const char *flag)
+{
+	return error_set(e, ENOENT, "flag needs an argument: %s", flag);
+}
+
+static int read_long(struct options *options, const char *argument, struct arguments *rest, struct error *e)
+{
+	const char *name = argument + 2;
+	size_t length = strcspn(name, "=");
+	struct target target;
+
+	if (!find_flag(name, length, &target))
+		return error_set(e, ENOENT, "unknown flag: --%.*s", (int)(length < 64 ? length : 64), name);
+	if (name[length] == '=')
+		return take(options, &target, name + length + 1, e);
+	if (is_switch(&target))
+		return take(options, &target, "true", e);
+	if (rest->next == rest->end)
+		return missing_value(e, argument);
+	return take(options, &target, *rest->next++, e);
+}
+
+/* One or more letters: switches may stand together, the first that needs a value takes the rest, or the next word. */
+static int read_short(struct options *options, const char *argument, struct arguments *rest, struct error *e)
+{
+	for (const char *letter = argument + 1; *letter != '\0'; letter++) {
+		struct target target;
+		int rc;
+
+		if (!find_letter(*letter, &target))
+			return error_set(e, ENOENT, "unknown shorthand flag: '%c' in %.64s", isprint((unsigned char)*letter)
+				? *letter : '?', argument);
+		if (letter[1] == '=')
+			return take(options, &target, letter + 2, e);
+		if (!is_switch(&target) && letter[1] != '\0')
+			return take(options, &target, letter + 1, e);
+		if (!is_switch(&target) && rest->next == rest->end)
+			return error_set(e, ENOENT, "flag needs an argument: '%c' in %.64s", *letter, argument);
+		if (!is_switch(&target))
+			return take(options, &target, *rest->next++, e);
+		rc = take(options, &target, "true", e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int stray(const char *argument, struct error *e)
+{
+	char quote[ERROR_QUOTE_SIZE];
+
+	return error_set(e, EINVAL, "unexpected argument %s; a switch takes its value as in --dual-stack=true",
+		error_quote(quote, argument, strlen(argument)));
+}
+
+static int read_arguments(struct options *options, struct arguments rest, struct error *e)
+{
+	/* In Istio's image the program is a sub-command, whose name templates pass. */
+	if (rest.next < rest.end && strcmp(*rest.next, "istio-iptables") == 0)
+		rest.next++;
+	while (rest.next < rest.end) {
+		const char *argument = *rest.next++;
+		int rc;
+
+		if (strcmp(argument, "--") == 0)
+			return rest.next < rest.end ? stray(*rest.next, e) : 0;
+		if (strncmp(argument, "--", 2) == 0)
+			rc = read_long(options, argument, &rest, e);
+		else if (argument[0] == '-' && argument[1] != '\0')
+			rc = read_short(options, argument, &rest, e);
+		else
+			rc = stray(argument, e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* --- what goes together */
+
+static int refuse_later(const struct options *options, struct error *e)
+{
+	for (enum option o = 0; o < OPTION_COUNT; o++) {
+		const struct spec *spec = &specs[o];
+		const char *text = options->text[o];
+		char quote[ERROR_QUOTE_SIZE];
+
+		if (spec->use != USE_LATER || text == NULL || (spec->kind == KIND_SWITCH && !options->on[o]) ||
+			(spec->word != NULL && strcmp(text, spec->word) == 0))
+			continue;
+		if (spec->kind == KIND_SWITCH || spec->word == NULL)
+			return error_set(e, EINVAL, "--%s is not built yet", spec->flag);
+		return error_set(e, EINVAL, "--%s %s is not built yet; valid: \"%s\"", spec->flag,
+			error_quote(quote, text, strlen(text)), spec->word);
+	}
+	return 0;
+}
+
+static int refuse_contradictions(const struct options *options, struct error *e)
+{
+	static const enum option modes[] = {OPTION_CHECK, OPTION_DRY_RUN, OPTION_CLEANUP_ONLY, OPTION_SKIP_RULE_APPLY};
+	static const size_t count = sizeof modes / sizeof *modes;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i + 1; j < count; j++)
+			if (options->on[modes[i]] && options->on[modes[j]] &&
+				!(modes[i] == OPTION_DRY_RUN && modes[j] == OPTION_CLEANUP_ONLY))
+				return error_set(e, EINVAL, "--%s and --%s cannot go together", specs[modes[i]].flag,
+					specs[modes[j]].flag);
+	return 0;
+}
+
+int options_read(int argc, char *const argv[], options_getter *get, struct options *ret, struct error *e)
+{
+	int rc;
+
+	*ret = (struct options){.text = {NULL}};
+	settings_init_for_flags(&ret->settings);
+	rc = read_environment(ret, get, e);
+	if (rc == 0)
+		rc = read_arguments(ret, (struct arguments){argv + 1, argv + argc}, e);
+	if (rc < 0 || ret->on[OPTION_HELP] || ret->on[OPTION_VERSION])
+		return rc;
+	rc = refuse_later(ret, e);
+	return rc == 0 ? refuse_contradictions(ret, e) : rc;
+}
+
+/* --- help */
+
+static void write_names(FILE *out, const char *flag, char letter, const char *environment)
+{
+	if (letter != 0)
+		(void)fprintf(out, "  -%c, ", letter);
+	else
+		(void)fputs("      ", out);
+	(void)fprintf(out, flag != NULL ? "--%-36s" : "  %-36s", flag != NULL ? flag : "");
+	(void)fprintf(out, " %-38s", environment != NULL ? environment : "");
+}
+
+void options_write_help(FILE *out)
+{
+	(void)fputs("weir-init: redirects this network namespace's outbound TCP to a proxy, by nftables\n\n"
+		    "Settings of the rules (flag, environment variable, default); lists may be @FILE:\n",
+		out);
+	for (enum setting s = 0; s < SETTING_COUNT; s++) {
+		const struct setting_spec *spec = setting_spec(s);
+
+		if (spec->flag == NULL && spec->environment[0] == NULL)
+			continue;
+		write_names(out, spec->flag, spec->letter, spec->environment[0]);
+		(void)fprintf(out, " \"%s\"%s\n", spec->flag_default, spec->inert != NULL ? " (others: not built yet)" : "");
+	}
+	(void)fputs("\nThe program:\n", out);
+	for (enum option o = 0; o < OPTION_COUNT; o++) {
+		write_names(out, specs[o].flag, specs[o].letter, specs[o].environment);
+		(void)fprintf(out, " %s\n", specs[o].help);
+	}
+	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check found a difference; 255 no such flag\n",
+		out);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arguments and environment become settings, settings the plan, the plan rules: all of that before anything is touched.
+ * stdout carries only what was asked for; every message goes to stderr.
+ */
+#include "init/program.h"
+
+#include "init/identity.h"
+#include "init/options.h"
+#include "redirect/nft/table.h"
+#include "redirect/nft/text.h"
+#include "redirect/plan/plan.h"
+#include "redirect/plan/ruleset.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRAM_VERSION "0.1.0"
+
+/* Bytes of "namespace/name" with its NUL. */
+#define OWNER_SIZE 512
+
+/* The user whose ID the proxy has where neither flag nor variable says it, as in Istio. */
+#define PROXY_USER "istio-proxy"
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void say(const char *format, ...)
+{
+	va_list arguments;
+
+	(void)fputs("weir-init: ", stderr);
+	va_start(arguments, format);
+	(void)vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	(void)fputc('\n', stderr);
+}
+
+static int flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return PROGRAM_OK;
+	say("cannot write to stdout");
+	return PROGRAM_FAILED;
+}
+
+/* The pod's name for the table's comment, where a template passes it. */
+static const char *owner(char out[OWNER_SIZE])
+{
+	const char *name = getenv("POD_NAME");
+	const char *namespace = getenv("POD_NAMESPACE");
+
+	if (name == NULL || namespace == NULL)
+		return NULL;
+	(void)snprintf(out, OWNER_SIZE, "%s/%s", namespace, name);
+	return out;
+}
+
+/* Puts IDs in the place of names. The text that is made is the caller's to free, after the settings were used. */
+static char *resolve(struct settings *settings, enum setting setting, enum identity_kind kind, const char *path)
+{
+	struct setting_value *value = &settings->values[setting];
+	const char *user = getenv("ENVOY_USER");
+	char *text;
+
+	if (value->length > 0 && value->text[0] == '@')
+		return NULL;
+	if (setting == SETTING_PROXY_UID && (value->way == SETTING_WAY_DEFAULT || value->length == 0)) {
+		user = user != NULL && *user != '\0' ? user : PROXY_USER;
+		text = identity_resolve(user, kind, path);
+		/* A user that is not there leaves the default. */
+		if (text != NULL && strspn(text, "0123456789") != strlen(text)) {
+			free(text);
+			return NULL;
+		}
+	} else {
+		text = identity_resolve(value->text, kind, path);
+	}
+	if (text != NULL) {
+		value->text = text;
+		value->length = strlen(text);
+	}
+	return text;
+}
+
+static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
+{
+	struct plan_report report;
+	struct error e;
+	enum setting failed;
+	char *uids = resolve(settings, SETTING_PROXY_UID, IDENTITY_USER, "/etc/passwd");
+	char *gids = resolve(settings, SETTING_PROXY_GID, IDENTITY_GROUP, "/etc/group");
+	int rc = settings_read_files(settings, &failed, &e);
+
+	if (rc < 0) {
+		say("%s", e.text);
+	} else {
+		rc = plan_build(settings, ret_plan, &report);
+		for (size_t i = 0; i < report.warning_count; i++)
+			say("warning: %s", report.warnings[i]);
+		if (rc < 0)
+			say("%s", report.error.text);
+	}
+	settings_free(settings);
+	free(uids);
+	free(gids);
+	return rc;
+}
+
+static int check(const struct ruleset *want)
+{
+	struct nft_differences differences;
+	struct error e;
+
+	if (nft_table_check(want, &differences, &e) < 0) {
+		say("%s", e.text);
+		return PROGRAM_FAILED;
+	}
+	for (size_t i = 0; i < differences.count && i < NFT_DIFFERENCE_MAX; i++)
+		say("%s", differences.text[i]);
+	if (differences.count > NFT_DIFFERENCE_MAX)
+		say("and %zu more differences", differences.count - NFT_DIFFERENCE_MAX);
+	if (differences.count > 0)
+		return PROGRAM_DIFFERENT;
+	say("the rules are as asked for");
+	return PROGRAM_OK;
+}
+
+static int apply(const struct ruleset *want, bool force)
+{
+	static const char *const outcomes[] = {
+		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
+		[NFT_REMOVED] = "removed"};
+	enum nft_outcome outcome;
+	struct error e;
+
+	if (nft_table_apply(want, force, &outcome, &e) < 0) {
+		say("%s", e.text);
+		return PROGRAM_FAILED;
+	}
+	say("%s", outcomes[outcome]);
+	return PROGRAM_OK;
+}
+
+/* Does with the rules, or with none (NULL), what the options ask for. */
+static int act(const struct options *options, const struct ruleset *want)
+{
+	if (options->on[OPTION_SKIP_RULE_APPLY]) {
+		say("the settings are sound; nothing applied, as --skip-rule-apply asks");
+		return PROGRAM_OK;
+	}
+	if (options->on[OPTION_DRY_RUN]) {
+		nft_text_write(want, stdout);
+		return flush();
+	}
+	if (options->on[OPTION_CHECK])
+		return check(want);
+	return apply(want, options->on[OPTION_FORCE_APPLY]);
+}
+
+static int run(struct options *options)
+{
+	struct redirect_plan plan;
+	struct ruleset ruleset;
+	char name[OWNER_SIZE];
+	int status;
+
+	if (options->on[OPTION_IPTABLES_TRACE_LOGGING])
+		say("warning: --iptables-trace-logging has no effect: every rule has a counter");
+	if (options->on[OPTION_CLEANUP_ONLY])
+		return act(options, NULL);
+	if (build_plan(&options->settings, &plan) < 0)
+		return PROGRAM_FAILED;
+	if (plan.interception == PLAN_INTERCEPTION_NONE) {
+		status = act(options, NULL);
+	} else {
+		ruleset_build(&plan, owner(name), &ruleset);
+		status = act(options, &ruleset);
+	}
+	plan_free(&plan);
+	return status;
+}
+
+int program_run(int argc, char *const argv[])
+{
+	struct options options;
+	struct error e;
+	int rc = options_read(argc, argv, getenv, &options, &e);
+
+	if (rc == -ENOENT) {
+		(void)fprintf(stderr, "Error: %s\nweir-init --help lists the flags\n", e.text);
+		return PROGRAM_NO_SUCH_FLAG;
+	}
+	if (rc < 0) {
+		say("%s", e.text);
+		return PROGRAM_FAILED;
+	}
+	if (options.on[OPTION_HELP]) {
+		options_write_help(stdout);
+		return flush();
+	}
+	if (options.on[OPTION_VERSION]) {
+		(void)puts("weir-init " PROGRAM_VERSION);
+		return flush();
+	}
+	return run(&options);
+}
