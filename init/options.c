@@ -21,50 +21,49 @@ enum option_use {
 static const struct spec {
 	const char *flag;
 	char letter;
-	const char *environment;
+	const char *environment[2]; /* the second is an older name */
 	enum option_kind kind;
 	enum option_use use;
 	const char *word; /* the one word that is built, where others will be */
 	const char *help;
-	const char *alias; /* an older name of the variable */
 } specs[] = {
-	[OPTION_DRY_RUN] = {"dry-run", 'n', "DRY_RUN", KIND_SWITCH, USE_READ, NULL,
+	[OPTION_DRY_RUN] = {"dry-run", 'n', {"DRY_RUN"}, KIND_SWITCH, USE_READ, NULL,
 		"print the rules as nft text, and change nothing"},
-	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, "CLEANUP_ONLY", KIND_SWITCH, USE_READ, NULL, "remove the rules"},
-	[OPTION_CHECK] = {"check", 0, NULL, KIND_SWITCH, USE_READ, NULL,
+	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, {"CLEANUP_ONLY"}, KIND_SWITCH, USE_READ, NULL, "remove the rules"},
+	[OPTION_CHECK] = {"check", 0, {NULL}, KIND_SWITCH, USE_READ, NULL,
 		"compare the kernel's rules with those asked for; exit 3 when they differ"},
-	[OPTION_FORCE_APPLY] = {"force-apply", 0, "FORCE_APPLY", KIND_SWITCH, USE_READ, NULL,
+	[OPTION_FORCE_APPLY] = {"force-apply", 0, {"FORCE_APPLY"}, KIND_SWITCH, USE_READ, NULL,
 		"replace the rules even where they are right"},
-	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, "SKIP_RULE_APPLY", KIND_SWITCH, USE_READ, NULL,
+	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, {"SKIP_RULE_APPLY"}, KIND_SWITCH, USE_READ, NULL,
 		"read the settings, and change nothing"},
-	[OPTION_HELP] = {"help", 'h', NULL, KIND_SWITCH, USE_READ, NULL, "print this"},
-	[OPTION_VERSION] = {"version", 0, NULL, KIND_SWITCH, USE_READ, NULL, "print the version"},
-	[OPTION_FORMAT] = {"format", 0, NULL, KIND_WORD, USE_LATER, "nft", "what --dry-run prints: nft (json, iptables: later)"},
-	[OPTION_BACKEND] = {"backend", 0, NULL, KIND_WORD, USE_LATER, "nft", "what programs the rules: nft (iptables: later)"},
-	[OPTION_RUN_VALIDATION] = {"run-validation", 0, "RUN_VALIDATION", KIND_SWITCH, USE_LATER, NULL, "not built yet"},
-	[OPTION_EXPLAIN] = {"explain", 0, NULL, KIND_WORD, USE_LATER, NULL, "not built yet"},
-	[OPTION_UID] = {"uid", 0, NULL, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_GID] = {"gid", 0, NULL, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_OIF] = {"oif", 0, NULL, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_JSON] = {"json", 0, NULL, KIND_SWITCH, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_DIFF] = {"diff", 0, NULL, KIND_SWITCH, USE_LATER, NULL, "not built yet"},
-	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, "FORCE_IPTABLES_BINARY", KIND_WORD, USE_LATER, "",
+	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, USE_READ, NULL, "print this"},
+	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, USE_READ, NULL, "print the version"},
+	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, USE_LATER, "nft", "what --dry-run prints: nft (json, iptables: later)"},
+	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, USE_LATER, "nft", "what programs the rules: nft (iptables: later)"},
+	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH, USE_LATER, NULL, "not built yet"},
+	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "not built yet"},
+	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, USE_LATER, NULL, "belongs to --explain"},
+	[OPTION_DIFF] = {"diff", 0, {NULL}, KIND_SWITCH, USE_LATER, NULL, "not built yet"},
+	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_LATER, "",
 		"belongs to the iptables backend"},
-	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, "IPTABLES_PROBE_PORT", KIND_PORT, USE_NOTHING, NULL,
+	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT, USE_NOTHING, NULL,
 		"belongs to --run-validation"},
-	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, "PROBE_TIMEOUT", KIND_DURATION, USE_NOTHING, NULL,
+	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION, USE_NOTHING, NULL,
 		"belongs to --run-validation"},
-	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, "NETWORK_NAMESPACE", KIND_WORD, USE_NOTHING, NULL,
+	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, {"NETWORK_NAMESPACE"}, KIND_WORD, USE_NOTHING, NULL,
 		"no effect: the program works in the namespace that it runs in"},
-	[OPTION_DUAL_STACK] = {"dual-stack", 0, "DUAL_STACK", KIND_SWITCH, USE_NOTHING, NULL,
-		"no effect: both families, always", .alias = "ISTIO_DUAL_STACK"},
-	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, "NATIVE_NFTABLES", KIND_SWITCH, USE_NOTHING, NULL,
+	[OPTION_DUAL_STACK] = {"dual-stack", 0, {"DUAL_STACK", "ISTIO_DUAL_STACK"}, KIND_SWITCH, USE_NOTHING, NULL,
+		"no effect: both families, always"},
+	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, {"NATIVE_NFTABLES"}, KIND_SWITCH, USE_NOTHING, NULL,
 		"no effect: nftables, always"},
-	[OPTION_CNI_MODE] = {"cni-mode", 0, "CNI_MODE", KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
-	[OPTION_RECONCILE] = {"reconcile", 0, "RECONCILE", KIND_SWITCH, USE_NOTHING, NULL,
+	[OPTION_CNI_MODE] = {"cni-mode", 0, {"CNI_MODE"}, KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
+	[OPTION_RECONCILE] = {"reconcile", 0, {"RECONCILE"}, KIND_SWITCH, USE_NOTHING, NULL,
 		"no effect: rules that differ are replaced, always"},
-	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', "RESTORE_FORMAT", KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
-	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, "IPTABLES_TRACE_LOGGING", KIND_SWITCH, USE_NOTHING,
+	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', {"RESTORE_FORMAT"}, KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
+	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, {"IPTABLES_TRACE_LOGGING"}, KIND_SWITCH, USE_NOTHING,
 		NULL, "no effect: every rule has a counter"},
 };
 static_assert(sizeof specs / sizeof *specs == OPTION_COUNT, "every option has a row");
@@ -189,14 +188,13 @@ static int read_environment(struct options *options, options_getter *get, struct
 		}
 	}
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		const char *const names[] = {specs[o].alias, specs[o].environment};
-
-		for (size_t i = 0; i < 2; i++) {
-			const char *text = names[i] != NULL ? get(names[i]) : NULL;
+		for (int i = 1; i >= 0; i--) {
+			const char *name = specs[o].environment[i];
+			const char *text = name != NULL ? get(name) : NULL;
 			int rc = 0;
 
 			if (text != NULL && *text != '\0')
-				rc = take_option(options, o, "environment variable ", names[i], text, e);
+				rc = take_option(options, o, "environment variable ", name, text, e);
 			if (rc < 0)
 				return rc;
 		}
@@ -365,7 +363,7 @@ void options_write_help(FILE *out)
 	}
 	(void)fputs("\nThe program:\n", out);
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		write_names(out, specs[o].flag, specs[o].letter, specs[o].environment);
+		write_names(out, specs[o].flag, specs[o].letter, specs[o].environment[0]);
 		(void)fprintf(out, " %s\n", specs[o].help);
 	}
 	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check found a difference; 255 no such flag\n",

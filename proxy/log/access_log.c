@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/log/access_log.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* RESPONSE_FLAGS and CONNECTION_TERMINATION_DETAILS of each end. */
+static const struct end {
+	const char *flags;
+	const char *details;
+} ends[] = {
+	[FACTS_END_PLAIN] = {"-", "-"},
+	[FACTS_END_CONNECT_FAILED] = {"UF,URX", "-"},
+	[FACTS_END_CONNECT_TIMEOUT] = {"UF,URX", "-"},
+	[FACTS_END_UPSTREAM_RESET] = {"UR", "-"},
+	[FACTS_END_DIRECT] = {"NR", "direct_dial"},
+	[FACTS_END_LOOP] = {"NR", "loop"},
+};
+static_assert(sizeof ends / sizeof *ends == FACTS_END_COUNT, "every end has its words");
+
+struct line {
+	char *out;
+	size_t size;
+	size_t used; /* counts on past the end, so that the caller learns the length */
+};
+
+static void put_byte(struct line *line, char c)
+{
+	if (line->used < line->size)
+		line->out[line->used] = c;
+	line->used++;
+}
+
+static void put(struct line *line, const char *text)
+{
+	for (; *text != '\0'; text++)
+		put_byte(line, *text);
+}
+
+static void put_format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put_format(struct line *line, const char *format, ...)
+{
+	char text[128];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	put(line, text);
+}
+
+/* What a client sent: quotes, backslashes, controls and bytes over 0x7e cannot break the columns. */
+static void put_escaped(struct line *line, const char *text)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\') {
+			put_byte(line, '\\');
+			put_byte(line, (char)c);
+		} else if (c >= 0x20 && c <= 0x7e) {
+			put_byte(line, (char)c);
+		} else {
+			put(line, "\\x");
+			put_byte(line, hex[c >> 4]);
+			put_byte(line, hex[c & 15]);
+		}
+	}
+}
+
+static void put_or_dash(struct line *line, const char *text)
+{
+	if (text != NULL)
+		put_escaped(line, text);
+	else
+		put_byte(line, '-');
+}
+
+static void put_endpoint(struct line *line, const struct endpoint *endpoint, bool known)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	put(line, known ? endpoint_format(text, endpoint) : "-");
+}
+
+static void put_time(struct line *line, int64_t microseconds)
+{
+	time_t seconds = (time_t)(microseconds / 1000000);
+	struct tm utc;
+	char text[64];
+
+	(void)gmtime_r(&seconds, &utc);
+	(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+	put_format(line, "[%s.%03dZ]", text, (int)(microseconds % 1000000 / 1000));
+}
+
+/* UPSTREAM_TRANSPORT_FAILURE_REASON, blanks as "_". */
+static void put_failure(struct line *line, const struct facts *facts)
+{
+	if (facts->end == FACTS_END_CONNECT_TIMEOUT) {
+		put(line, "connection_timeout");
+	} else if (facts->end == FACTS_END_CONNECT_FAILED) {
+		put(line, "delayed_connect_error:_");
+		for (const char *text = strerror(facts->error); *text != '\0'; text++)
+			put_byte(line, *text == ' ' ? '_' : *text);
+	} else {
+		put_byte(line, '-');
+	}
+}
+
+size_t access_log_format(char *out, size_t size, const struct facts *facts)
+{
+	static const struct facts_names none = {NULL};
+	const struct facts_names *names = facts->names != NULL ? facts->names : &none;
+	struct line line = {out, size, 0};
+
+	put_time(&line, facts->started);
+	put(&line, " \"");
+	put_or_dash(&line, names->method);
+	put_byte(&line, ' ');
+	put_or_dash(&line, names->path);
+	put_byte(&line, ' ');
+	put_or_dash(&line, names->version);
+	put_format(&line, "\" 0 %s - %s \"", ends[facts->end].flags, ends[facts->end].details);
+	put_failure(&line, facts);
+	put_format(&line, "\" %llu %llu %lld - \"-\" \"-\" \"-\" \"", (unsigned long long)facts->received,
+		(unsigned long long)facts->sent, (long long)(facts->ended - facts->started) / 1000);
+	put_or_dash(&line, names->host);
+	put(&line, "\" \"");
+	put_endpoint(&line, &facts->destination, facts->has_upstream);
+	put_format(&line, "\" %s ", facts->has_upstream ? "PassthroughCluster" : "-");
+	put_endpoint(&line, &facts->upstream_local, facts->has_upstream_local);
+	put_byte(&line, ' ');
+	put_endpoint(&line, &facts->destination, true);
+	put_byte(&line, ' ');
+	put_endpoint(&line, &facts->source, true);
+	put_byte(&line, ' ');
+	put_or_dash(&line, names->server_name);
+	put(&line, " -\n");
+	return line.used;
+}
+
+void facts_free(struct facts *facts)
+{
+	struct facts_names *names = facts->names;
+
+	if (names == NULL)
+		return;
+	free(names->server_name);
+	free(names->method);
+	free(names->path);
+	free(names->version);
+	free(names->host);
+	free(names);
+	facts->names = NULL;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/net/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum flag {
+	FLAG_PORT,
+	FLAG_READY_PORT,
+	FLAG_ACCESS_LOG,
+	FLAG_CONCURRENCY,
+	FLAG_DRAIN_TIME,
+	FLAG_RUN_AS,
+	FLAG_ALLOW_ROOT,
+	FLAG_HELP,
+	FLAG_VERSION,
+	FLAG_MESH_CONFIG,
+	FLAG_CONFIG_DIR,
+	FLAG_RESOLV_CONF,
+	FLAG_LOG_LEVEL,
+	FLAG_ADMIN_SOCKET,
+	FLAG_NAMESPACE,
+	FLAG_POD_LABELS,
+	FLAG_COUNT
+};
+
+static const struct spec {
+	const char *name;
+	bool has_value;
+	bool later; /* refused by name until it is built */
+	const char *help;
+} specs[] = {
+	[FLAG_PORT] = {"port", true, false, "PORT  where redirected connections arrive (15001)"},
+	[FLAG_READY_PORT] = {"ready-port", true, false, "PORT  of GET /healthz/ready (15021)"},
+	[FLAG_ACCESS_LOG] = {"access-log", true, false, "FILE  /dev/stdout (default); \"\" for none; SIGHUP opens it anew"},
+	[FLAG_CONCURRENCY] = {"concurrency", true, false, "N  workers, 1 to 64 (1)"},
+	[FLAG_DRAIN_TIME] = {"drain-time", true, false, "S  at SIGTERM, seconds for connections to end (5)"},
+	[FLAG_RUN_AS] = {"run-as", true, false, "UID:GID  become these, when started as root"},
+	[FLAG_ALLOW_ROOT] = {"allow-root", false, false, "stay root, when started as root"},
+	[FLAG_HELP] = {"help", false, false, "print this"},
+	[FLAG_VERSION] = {"version", false, false, "print the version"},
+	[FLAG_MESH_CONFIG] = {"mesh-config", true, true, "not built yet"},
+	[FLAG_CONFIG_DIR] = {"config-dir", true, true, "not built yet"},
+	[FLAG_RESOLV_CONF] = {"resolv-conf", true, true, "not built yet"},
+	[FLAG_LOG_LEVEL] = {"log-level", true, true, "not built yet"},
+	[FLAG_ADMIN_SOCKET] = {"admin-socket", true, true, "not built yet"},
+	[FLAG_NAMESPACE] = {"namespace", true, true, "not built yet"},
+	[FLAG_POD_LABELS] = {"pod-labels", true, true, "not built yet"},
+};
+static_assert(sizeof specs / sizeof *specs == FLAG_COUNT, "every flag has a row");
+
+static bool read_digits(const char *text, size_t length, uint32_t lowest, uint32_t highest, uint32_t *ret_number)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9' || number > highest)
+			return false;
+		number = number * 10 + (uint64_t)(text[i] - '0');
+	}
+	if (length == 0 || number < lowest || number > highest)
+		return false;
+	*ret_number = (uint32_t)number;
+	return true;
+}
+
+static int take_number(const char *name, const char *text, uint32_t lowest, uint32_t highest, uint32_t *ret_number,
+	struct error *e)
+{
+	char quote[ERROR_QUOTE_SIZE];
+
+	if (read_digits(text, strlen(text), lowest, highest, ret_number))
+		return 0;
+	return error_set(e, EINVAL, "--%s is %s; valid: a number from %u to %u", name,
+		error_quote(quote, text, strlen(text)), lowest, highest);
+}
+
+static int take_run_as(const char *text, struct options *options, struct error *e)
+{
+	char quote[ERROR_QUOTE_SIZE];
+	size_t colon = strcspn(text, ":");
+
+	if (text[colon] != ':' || !read_digits(text, colon, 1, UINT32_MAX - 1, &options->uid) ||
+		!read_digits(text + colon + 1, strlen(text + colon + 1), 1, UINT32_MAX - 1, &options->gid))
+		return error_set(e, EINVAL, "--run-as is %s; valid: UID:GID, both numbers above 0, as 1337:1337",
+			error_quote(quote, text, strlen(text)));
+	options->run_as = true;
+	return 0;
+}
+
+static int take(enum flag flag, const char *text, struct options *options, struct error *e)
+{
+	switch (flag) {
+	case FLAG_PORT:
+		return take_number("port", text, 1, UINT16_MAX, &options->port, e);
+	case FLAG_READY_PORT:
+		return take_number("ready-port", text, 1, UINT16_MAX, &options->ready_port, e);
+	case FLAG_ACCESS_LOG:
+		options->access_log = text;
+		return 0;
+	case FLAG_CONCURRENCY:
+		return take_number("concurrency", text, 1, OPTIONS_CONCURRENCY_MAX, &options->concurrency, e);
+	case FLAG_DRAIN_TIME:
+		return take_number("drain-time", text, 0, 86400, &options->drain_time, e);
+	case FLAG_RUN_AS:
+		return take_run_as(text, options, e);
+	case FLAG_ALLOW_ROOT:
+		options->allow_root = true;
+		return 0;
+	case FLAG_HELP:
+		options->help = true;
+		return 0;
+	case FLAG_VERSION:
+		options->version = true;
+		return 0;
+	default:
+		return error_set(e, EINVAL, "--%s is not built yet", specs[flag].name);
+	}
+}
+
+static int read_flag(const char *argument, const char *next, bool *ret_used_next, struct options *options,
+	struct error *e)
+{
+	char quote[ERROR_QUOTE_SIZE];
+	const char *name = argument + 2;
+	size_t length = strcspn(name, "=");
+
+	*ret_used_next = false;
+	for (enum flag f = 0; strncmp(argument, "--", 2) == 0 && f < FLAG_COUNT; f++) {
+		if (strlen(specs[f].name) != length || memcmp(specs[f].name, name, length) != 0)
+			continue;
+		if (!specs[f].has_value && name[length] == '=')
+			return error_set(e, EINVAL, "--%s takes no value", specs[f].name);
+		if (!specs[f].has_value)
+			return take(f, "", options, e);
+		if (name[length] == '=')
+			return take(f, name + length + 1, options, e);
+		if (next == NULL)
+			return error_set(e, EINVAL, "--%s needs a value: %s", specs[f].name, specs[f].help);
+		*ret_used_next = true;
+		return take(f, next, options, e);
+	}
+	return error_set(e, EINVAL, "unknown argument %s; --help lists the flags",
+		error_quote(quote, argument, strlen(argument)));
+}
+
+int options_read(int argc, char *const argv[], struct options *ret, struct error *e)
+{
+	*ret = (struct options){.access_log = "/dev/stdout", .port = 15001, .ready_port = 15021, .concurrency = 1,
+		.drain_time = 5};
+	for (int i = 1; i < argc; i++) {
+		bool used_next;
+		int rc = read_flag(argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used_next, ret, e);
+
+		if (rc < 0)
+			return rc;
+		i += used_next;
+	}
+	return 0;
+}
+
+void options_write_help(FILE *out)
+{
+	(void)fputs("weir-proxy: passes redirected connections on to where they were going, and logs each\n\n", out);
+	for (enum flag f = 0; f < FLAG_COUNT; f++)
+		(void)fprintf(out, "  --%-14s %s\n", specs[f].name, specs[f].help);
+	(void)fputs("\nExit status: 0 after SIGTERM or SIGINT; 1 cannot start; 2 bad arguments\n", out);
+}
