@@ -86,7 +86,9 @@ static int decode(const char *text, size_t length, struct json_object **ret_root
 		return 0;
 	}
 	(void)json_object_put(root);
-	if (why != json_tokener_success)
+	if (why == json_tokener_continue)
+		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: it ends in the middle, after %zu bytes", end);
+	else if (why != json_tokener_success)
 		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: %s at byte %zu", json_tokener_error_desc(why), end);
 	else
 		(void)error_set(&reply->error, EINVAL, end < length ? "stdin holds more than one JSON value, from byte %zu on"

@@ -117,7 +117,7 @@ static void put_failure(struct line *line, const struct facts *facts)
 
 size_t access_log_format(char *out, size_t size, const struct facts *facts)
 {
-	static const struct facts_names none = {NULL};
+	static const struct facts_names none = {.method = NULL};
 	const struct facts_names *names = facts->names != NULL ? facts->names : &none;
 	struct line line = {out, size, 0};
 
