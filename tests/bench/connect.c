@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,0 +1,303 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sourced by tests/bench/run: what each proxy costs per request, per connection and per byte, idle and in memory.
+#
+#     pod namespace, one each             origin namespace
+#     wrk -> [rules] -> proxy (uid 1337)  198.18.0.1:80  nginx: /1k, /16m
+#     eth0 10.78.N.2 ---------- veth ---- 10.78.N.1
+#
+# All of them run throughout, each in a pod of its own behind weir-init's rules, and take turns with the load; "direct"
+# is a pod without rules and proxy.
+
+origin=198.18.0.1
+idle_connections=1000
+proxies=()
+declare -A proxy_pid
+
+write_origin() {
+	mkdir "$work/www" "$work/origin"
+	head -c 1024 /dev/zero | tr '\0' x >"$work/www/1k"
+	truncate -s 16M "$work/www/16m"
+	cat >"$work/origin.conf" <<-EOF
+		daemon off; worker_processes 1; worker_rlimit_nofile 20000; user root;
+		pid $work/origin/pid; error_log $work/origin/error.log;
+		events { worker_connections 9500; }
+		http {
+			access_log off; sendfile on; tcp_nopush on; keepalive_timeout 1h; keepalive_requests 1000000000;
+			client_header_timeout 1h; client_body_temp_path $work/origin/body; proxy_temp_path $work/origin/proxy;
+			fastcgi_temp_path $work/origin/fastcgi; uwsgi_temp_path $work/origin/uwsgi; scgi_temp_path $work/origin/scgi;
+			server { listen $origin:80 backlog=4096; root $work/www; }
+		}
+	EOF
+}
+
+# tune POD - a namespace whose ports are not used up by thousands of short connections.
+tune() {
+	inside "$1" sh -c 'cd /proc/sys/net
+		echo 1024 65535 >ipv4/ip_local_port_range
+		echo 15000-15100 >ipv4/ip_local_reserved_ports
+		echo 1 >ipv4/tcp_tw_reuse
+		if [ -e netfilter/nf_conntrack_tcp_timeout_time_wait ]; then
+			echo 1 >netfilter/nf_conntrack_tcp_timeout_time_wait
+		fi' || die "cannot tune the namespace $1"
+}
+
+start_origin() {
+	write_origin
+	add_namespace origin
+	ip -n "$namespace" address add "$origin/32" dev lo || die "cannot set up the namespace of the origin"
+	tune origin
+	inside origin "$(command -v nginx)" -p "$work" -c "$work/origin.conf" -e "$work/origin/error.log" \
+		2>"$work/origin/stderr" &
+	pids+=($!)
+}
+
+# add_pod NAME
+add_pod() {
+	pod_number=$((${pod_number:-0} + 1))
+	add_namespace "$1"
+	ip -n "$namespace" link add eth0 type veth peer name "veth$pod_number" netns "$prefix-origin" &&
+		ip -n "$prefix-origin" address add "10.78.$pod_number.1/24" dev "veth$pod_number" &&
+		ip -n "$prefix-origin" link set "veth$pod_number" up &&
+		ip -n "$namespace" address add "10.78.$pod_number.2/24" dev eth0 && ip -n "$namespace" link set eth0 up &&
+		ip -n "$namespace" route add default via "10.78.$pod_number.1" || die "cannot set up the namespace $namespace"
+	tune "$1"
+}
+
+write_haproxy() {
+	cat >"$work/haproxy/conf" <<-EOF
+		global
+		  nbthread 1
+		  maxconn 4000
+		  log stdout format raw local0
+		defaults
+		  mode tcp
+		  log global
+		  option tcplog
+		  timeout connect 10s
+		  timeout client 1h
+		  timeout server 1h
+		frontend out
+		  bind 0.0.0.0:15001
+		  default_backend original
+		backend original
+		  server destination 0.0.0.0:0
+	EOF
+}
+
+write_nginx() {
+	local module=/usr/lib/nginx/modules/ngx_stream_module.so
+	cat >"$work/nginx/conf" <<-EOF
+		$([ ! -e $module ] || echo "load_module $module;")
+		daemon off; worker_processes 1; worker_rlimit_nofile 20000;
+		pid $work/nginx/pid; error_log $work/nginx/error.log;
+		events { worker_connections 9500; }
+		stream {
+			log_format tcp '\$remote_addr [\$time_local] \$protocol \$status \$bytes_sent \$bytes_received \$session_time '
+				'\$upstream_addr \$upstream_connect_time';
+			access_log $work/nginx/log tcp;
+			proxy_timeout 1h;
+			server { listen 15001 backlog=4096; proxy_pass $origin:80; }
+		}
+	EOF
+}
+
+write_envoy() {
+	cat >"$work/envoy/conf.yaml" <<-EOF
+		static_resources:
+		  listeners:
+		  - name: out
+		    address: {socket_address: {address: 0.0.0.0, port_value: 15001}}
+		    listener_filters:
+		    - name: envoy.filters.listener.original_dst
+		      typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst}
+		    filter_chains:
+		    - filters:
+		      - name: envoy.filters.network.tcp_proxy
+		        typed_config:
+		          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+		          stat_prefix: out
+		          cluster: original
+		          access_log:
+		          - name: envoy.access_loggers.file
+		            typed_config:
+		              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+		              path: $work/envoy/log
+		  clusters:
+		  - {name: original, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, connect_timeout: 10s}
+	EOF
+}
+
+# proxy_command NAME - sets $command.
+proxy_command() {
+	case $1 in
+	weir) command=("$build/weir-proxy" --port 15001 --ready-port 15021 --access-log "$work/weir/log" --concurrency 1) ;;
+	haproxy) command=("$(command -v haproxy)" -db -q -f "$work/haproxy/conf") ;;
+	nginx) command=("$(command -v nginx)" -p "$work/nginx" -c "$work/nginx/conf" -e "$work/nginx/error.log") ;;
+	envoy) command=("$(command -v envoy)" -c "$work/envoy/conf.yaml" --concurrency 1 --use-dynamic-base-id -l error) ;;
+	esac
+}
+
+# wait_until_ready NAME - until a request goes the whole way.
+wait_until_ready() {
+	for _ in $(seq 100); do
+		[ "$1" = direct ] || is_running "${proxy_pid[$1]}" || break
+		! inside "$1" curl -fs -o "$work/answer" -m 2 "http://$origin/1k" || return 0
+		sleep 0.1
+	done
+	die "$1 does not pass a request on: $(tail -n 3 "$work/$1/stderr" "$work/origin/stderr" 2>&1)"
+}
+
+start_proxy() {
+	local name=$1 command=()
+	mkdir "$work/$name"
+	[ "$name" = weir ] || "write_$name"
+	chown -R 1337:1337 "$work/$name"
+	add_pod "$name"
+	inside "$name" "$build/weir-init" -u 1337 -g 1337 -i '*' 2>"$work/$name/init" ||
+		die "weir-init failed: $(cat "$work/$name/init")"
+	proxy_command "$name"
+	inside "$name" setpriv --reuid 1337 --regid 1337 --clear-groups "${command[@]}" \
+		>"$work/$name/stdout" 2>"$work/$name/stderr" &
+	proxy_pid[$name]=$!
+	pids+=($!)
+	wait_until_ready "$name"
+	proxies+=("$name")
+}
+
+# --- reading a proxy's figures; a proxy may be more than one process
+
+family() {
+	printf '%s\n' "${proxy_pid[$1]}"
+	pgrep -P "${proxy_pid[$1]}"
+}
+
+# Nanoseconds of CPU so far, of all threads.
+cpu_of() {
+	local pid
+	[ "$1" != direct ] || { echo 0; return; }
+	for pid in $(family "$1"); do
+		cat "/proc/$pid"/task/*/schedstat
+	done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
+# kB of memory that is the proxy's own, shares of shared pages included.
+pss_of() {
+	local pid
+	for pid in $(family "$1"); do
+		cat "/proc/$pid/smaps_rollup"
+	done | awk '/^Pss:/ { sum += $2 } END { print sum }'
+}
+
+received_by() { inside "$1" awk '$1 == "eth0:" { print $2 }' /proc/net/dev; }
+
+# --- memory
+
+measure_memory() {
+	local name=$1 before holder
+	before=$(pss_of "$name")
+	note "idle.$name" "$before"
+	inside "$name" "$tools/idle" "$idle_connections" "$origin" 80 /1k >"$work/$name/idle" &
+	holder=$!
+	pids+=("$holder")
+	for _ in $(seq 200); do
+		[ ! -s "$work/$name/idle" ] && is_running "$holder" || break
+		sleep 0.1
+	done
+	[ -s "$work/$name/idle" ] || die "$name does not hold $idle_connections connections"
+	sleep 0.5
+	note "held.$name" "$(awk -v a="$before" -v b="$(pss_of "$name")" -v n="$idle_connections" \
+		'BEGIN { print (b - a) * 1024 / n }')"
+	kill "$holder"
+	wait "$holder" 2>/dev/null
+	unset 'pids[-1]'
+}
+
+# --- load
+
+# wrk's report as "REQUESTS P50 P99 ERRORS", times in microseconds.
+read_wrk() {
+	awk '
+		function us(t) { return t * (t ~ /us$/ ? 1 : t ~ /ms$/ ? 1000 : 1000000) }
+		$1 == "50%" { p50 = us($2) }
+		$1 == "99%" { p99 = us($2) }
+		/requests in/ { requests = $1 }
+		/Socket errors/ { gsub(",", ""); errors += $4 + $6 + $8 + $10 }
+		/Non-2xx/ { errors += $NF }
+		END { printf "%d %.1f %.1f %d\n", requests, p50, p99, errors }' "$1"
+}
+
+# load NAME KIND PATH CONNECTIONS [WRK-ARGUMENT...] - notes what one turn of the load said.
+load() {
+	local name=$1 kind=$2 cpu bytes requests p50 p99 errors
+	cpu=$(cpu_of "$name")
+	bytes=$(received_by "$name")
+	bounded $((seconds + 30)) nsenter --net="/run/netns/$prefix-$name" wrk -t1 -c"$4" -d"${seconds}s" --latency \
+		"${@:5}" "http://$origin$3" >"$work/wrk.out" 2>&1 || die "wrk failed with $name: $(tail -n 3 "$work/wrk.out")"
+	read -r requests p50 p99 errors < <(read_wrk "$work/wrk.out")
+	# Answers that wrk did not wait for are in the bytes, and in the CPU.
+	cpu=$(($(cpu_of "$name") - cpu))
+	bytes=$(($(received_by "$name") - bytes))
+	[ "$requests" -gt 0 ] || die "$name passed no request on: $(cat "$work/wrk.out")"
+	[ "$name" = direct ] || [ "$cpu" -gt 0 ] || die "the load did not go through $name"
+	[ "$errors" -eq 0 ] || printf 'bench: %s, %s: wrk saw %s errors\n' "$name" "$kind" "$errors" >&2
+	note "$kind.$name.rate" "$(awk -v n="$requests" -v s="$seconds" 'BEGIN { print n / s }')"
+	note "$kind.$name.p50" "$p50"
+	note "$kind.$name.p99" "$p99"
+	note "$kind.$name.cpu" "$(awk -v c="$cpu" -v n="$requests" 'BEGIN { print c / 1000 / n }')"
+	note "$kind.$name.cpu16m" "$(awk -v c="$cpu" -v b="$bytes" 'BEGIN { print c / 1000 / (b / 16777216) }')"
+}
+
+measure_relay() {
+	local name turn
+	start_origin
+	add_pod direct
+	mkdir "$work/direct"
+	wait_until_ready direct
+	for name in weir haproxy nginx; do
+		start_proxy "$name"
+	done
+	! command -v envoy >/dev/null || start_proxy envoy
+	printf 'measuring: memory of %s\n' "${proxies[*]}" >&2
+	for name in "${proxies[@]}"; do
+		measure_memory "$name"
+	done
+	for turn in $(seq "$rounds"); do
+		printf 'measuring: relay, round %s of %s\n' "$turn" "$rounds" >&2
+		for name in "${proxies[@]}" direct; do load "$name" keep /1k 64; done
+		for name in "${proxies[@]}" direct; do load "$name" close /1k 64 -H 'Connection: close'; done
+		for name in "${proxies[@]}" direct; do load "$name" bulk /16m 4; done
+	done
+	for name in "${proxies[@]}"; do
+		is_running "${proxy_pid[$name]}" || die "$name has ended: $(tail -n 3 "$work/$name/stderr")"
+	done
+}
+
+# rows WHAT FIGURE UNIT [TARGET-FOR-PEER TARGET]... - one row for each peer; FIGURE has a % where the proxy's name stands.
+rows() {
+	local what=$1 figure=$2 unit=$3 peer i
+	for peer in haproxy nginx envoy direct; do
+		target=
+		for ((i = 4; i < $#; i += 2)); do
+			[ "${!i}" != "$peer" ] || { i=$((i + 1)) && target=${!i} && break; }
+		done
+		row "$what" "${figure/\%/weir}" "$unit" "$peer" "${figure/\%/$peer}" "$target"
+	done
+}
+
+print_relay() {
+	title "Relay (TCP, 1 worker)"
+	rows "CPU per request, kept alive, 1 KiB, c=64" keep.%.cpu us haproxy "< 0.85"
+	rows "CPU per new connection, c=64" close.%.cpu us haproxy "< 0.85"
+	rows "CPU per 16 MiB, c=4" bulk.%.cpu16m us envoy "< 1"
+	rows "latency p50, kept alive" keep.%.p50 us haproxy "added: < haproxy"
+	rows "latency p99, kept alive" keep.%.p99 us haproxy "added: < haproxy"
+	rows "latency p50, new connection" close.%.p50 us
+	rows "latency p99, new connection" close.%.p99 us
+	rows "requests/s, kept alive (more is better)" keep.%.rate /s
+	rows "new connections/s (more is better)" close.%.rate /s
+	title "Memory (PSS, 1 worker)"
+	rows "idle" idle.% kB haproxy "weir: < 2 MB"
+	rows "per idle connection, of $idle_connections" held.% B haproxy "weir: < 1 kB"
+}
