@@ -98,9 +98,9 @@ measure_burst() {
 # measure_ranges COUNT ROUNDS SECONDS
 measure_ranges() {
 	write_ranges "$1"
-	nft_text "ranges.$1" -x "@$work/ranges.$1"
+	nft_text "ranges.$1" -i '*' -x "@$work/ranges.$1"
 	launch "$3" "$2" "$3" \
-		-- "ranges$1.weir" in /dev/null "$build/weir-init" -x "@$work/ranges.$1" \
+		-- "ranges$1.weir" in /dev/null "$build/weir-init" -i '*' -x "@$work/ranges.$1" \
 		-- "ranges$1.nft" in /dev/null "$(command -v nft)" -f "$work/ranges.$1.nft" \
 		-- "ranges$1.kernel" told /dev/null "$tools/replay" "$work/ranges.$1"
 }
@@ -108,10 +108,13 @@ measure_ranges() {
 # A way to anywhere, for the kernel looks for a route before it redirects; nobody is at the other end.
 add_connect_namespace() {
 	add_namespace "$1"
-	ip -n "$namespace" link add up0 type veth peer name up1 &&
-		ip -n "$namespace" link set up1 up && ip -n "$namespace" link set up0 up &&
-		ip -n "$namespace" address add 10.79.0.2/24 dev up0 &&
-		ip -n "$namespace" route add default via 10.79.0.1 || die "cannot set up the namespace $namespace"
+	configure "$namespace" <<-'EOF'
+		link add up0 type veth peer name up1
+		link set up1 up
+		link set up0 up
+		address add 10.79.0.2/24 dev up0
+		route add default via 10.79.0.1
+	EOF
 }
 
 measure_connect() {
@@ -119,8 +122,8 @@ measure_connect() {
 	add_connect_namespace empty
 	add_connect_namespace set
 	add_connect_namespace rules
-	inside empty "$build/weir-init" 2>"$work/init.log" || die "weir-init failed: $(cat "$work/init.log")"
-	inside set "$build/weir-init" -x "@$work/ranges.$connect_ranges" 2>"$work/init.log" ||
+	inside empty "$build/weir-init" -i '*' 2>"$work/init.log" || die "weir-init failed: $(cat "$work/init.log")"
+	inside set "$build/weir-init" -i '*' -x "@$work/ranges.$connect_ranges" 2>"$work/init.log" ||
 		die "weir-init failed: $(cat "$work/init.log")"
 	{
 		printf '*nat\n'

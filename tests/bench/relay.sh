@@ -46,7 +46,7 @@ tune() {
 start_origin() {
 	write_origin
 	add_namespace origin
-	ip -n "$namespace" address add "$origin/32" dev lo || die "cannot set up the namespace of the origin"
+	configure "$namespace" <<<"address add $origin/32 dev lo"
 	tune origin
 	inside origin "$(command -v nginx)" -p "$work" -c "$work/origin.conf" -e "$work/origin/error.log" \
 		2>"$work/origin/stderr" &
@@ -57,11 +57,16 @@ start_origin() {
 add_pod() {
 	pod_number=$((${pod_number:-0} + 1))
 	add_namespace "$1"
-	ip -n "$namespace" link add eth0 type veth peer name "veth$pod_number" netns "$prefix-origin" &&
-		ip -n "$prefix-origin" address add "10.78.$pod_number.1/24" dev "veth$pod_number" &&
-		ip -n "$prefix-origin" link set "veth$pod_number" up &&
-		ip -n "$namespace" address add "10.78.$pod_number.2/24" dev eth0 && ip -n "$namespace" link set eth0 up &&
-		ip -n "$namespace" route add default via "10.78.$pod_number.1" || die "cannot set up the namespace $namespace"
+	configure "$namespace" <<-EOF
+		link add eth0 type veth peer name veth$pod_number netns $prefix-origin
+		address add 10.78.$pod_number.2/24 dev eth0
+		link set eth0 up
+	EOF
+	configure "$prefix-origin" <<-EOF
+		address add 10.78.$pod_number.1/24 dev veth$pod_number
+		link set veth$pod_number up
+	EOF
+	configure "$namespace" <<<"route add default via 10.78.$pod_number.1"
 	tune "$1"
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * replay FILE - the kernel's share of excluding the ranges in FILE: makes the transaction that weir-init would send
- * for `-x @FILE`, and prints the microseconds that only sending it and reading its acknowledgements takes.
+ * for `-i '*' -x @FILE`, and prints the microseconds that only sending it and reading its acknowledgements takes.
  */
 #include "redirect/nft/encode.h"
 #include "redirect/nft/socket.h"
@@ -22,6 +22,7 @@ static void make_plan(const char *file, struct redirect_plan *ret_plan)
 	int length = snprintf(text, sizeof text, "@%s", file);
 
 	settings_init_for_flags(&settings);
+	settings_set(&settings, SETTING_INCLUDE_OUTBOUND_IP_RANGES, SETTING_WAY_FLAG, "i", "*", 1);
 	settings_set(&settings, SETTING_EXCLUDE_OUTBOUND_IP_RANGES, SETTING_WAY_FLAG, "x", text, (size_t)length);
 	errno = 0;
 	if (settings_read_files(&settings, &failed, &e) < 0)
