@@ -154,7 +154,7 @@ static int read_arguments(const char *text, struct environment *env, struct erro
 	int rc = 0;
 
 	for (size_t length; rc == 0 && *text != '\0'; text += length + (text[length] == ';')) {
-		struct argument argument;
+		struct argument argument = {.key = NULL};
 
 		length = strcspn(text, ";");
 		if (length == 0)

@@ -115,7 +115,9 @@ static bool expressions_equal(const struct nftnl_rule *a, const struct nftnl_rul
 /* The comment in userdata of types `type`; "" when there is none. */
 static const char *find_comment(const uint8_t *data, uint32_t size, uint8_t type)
 {
-	for (uint32_t i = 0; data != NULL && i + 2 <= size && i + 2 + data[i + 1] <= size; i += 2u + data[i + 1])
+	if (data == NULL)
+		return "";
+	for (uint32_t i = 0; i + 2 <= size && i + 2 + data[i + 1] <= size; i += 2u + data[i + 1])
 		if (data[i] == type && data[i + 1] > 0 && data[i + 1 + data[i + 1]] == '\0')
 			return (const char *)&data[i + 2];
 	return "";

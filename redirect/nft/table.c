@@ -42,24 +42,23 @@ static int commit(const struct nft_batch *batch, struct nft_object *ret_refused,
 	return rc;
 }
 
-enum change { CHANGE_CREATE, CHANGE_REPLACE, CHANGE_REMOVE };
-
-static int build(struct nft_batch *batch, const struct ruleset *want, enum change change)
+/* `deletes` a table that is there; without `want`, nothing comes in its place. */
+static int build(struct nft_batch *batch, const struct ruleset *want, bool deletes)
 {
 	int rc = nft_batch_init(batch);
 
-	if (rc == 0 && change != CHANGE_CREATE)
+	if (rc == 0 && deletes)
 		rc = nft_encode_delete(batch);
-	if (rc == 0 && change != CHANGE_REMOVE)
-		rc = nft_encode_ruleset(want, change == CHANGE_CREATE, batch);
+	if (rc == 0 && want != NULL)
+		rc = nft_encode_ruleset(want, !deletes, batch);
 	return rc == 0 ? nft_batch_end(batch) : rc;
 }
 
-static int transact(const struct ruleset *want, enum change change, struct error *e)
+static int transact(const struct ruleset *want, bool deletes, struct error *e)
 {
 	struct nft_object refused = {.kind = "", .name = ""};
 	struct nft_batch batch;
-	int rc = build(&batch, want, change);
+	int rc = build(&batch, want, deletes);
 
 	if (rc < 0)
 		(void)error_set(e, ENOMEM, "no memory for the transaction");
@@ -109,12 +108,12 @@ static int settle(const struct ruleset *want, bool force, enum nft_outcome *ret_
 	if (rc < 0)
 		return rc;
 	*ret_outcome = differences.count == 0 ? NFT_UNCHANGED : NFT_REPLACED;
-	return differences.count == 0 ? 0 : transact(want, CHANGE_REPLACE, e);
+	return differences.count == 0 ? 0 : transact(want, true, e);
 }
 
 static int remove_table(enum nft_outcome *ret_outcome, struct error *e)
 {
-	int rc = transact(NULL, CHANGE_REMOVE, e);
+	int rc = transact(NULL, true, e);
 
 	*ret_outcome = rc == -ENOENT ? NFT_UNCHANGED : NFT_REMOVED;
 	return rc == -ENOENT ? 0 : rc;
@@ -143,7 +142,7 @@ int nft_table_apply(const struct ruleset *want, bool force, enum nft_outcome *re
 	/* Between "it is there" and the deletion it may have gone, and between both may have come: then, once more. */
 	for (int attempt = 0; (rc == -ENOENT || rc == -EEXIST) && attempt < ATTEMPT_MAX; attempt++) {
 		*ret_outcome = NFT_CREATED;
-		rc = transact(want, CHANGE_CREATE, e);
+		rc = transact(want, false, e);
 		if (rc == -EEXIST)
 			rc = settle(want, force, ret_outcome, e);
 	}

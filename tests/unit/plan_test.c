@@ -65,7 +65,7 @@ static const char *list_text(const struct interval_list *list)
 			struct address address = {.bytes = {[10] = 0xff, [11] = 0xff}};
 
 			if (list->key_size == 2)
-				(void)snprintf(bounds[b], sizeof *bounds, "%u", key[0] << 8 | key[1]);
+				(void)snprintf(bounds[b], sizeof *bounds, "%d", key[0] << 8 | key[1]);
 			else if (list->key_size == 4)
 				memcpy(address.bytes + 12, key, 4);
 			else
