@@ -48,9 +48,8 @@ start_origin() {
 	add_namespace origin
 	configure "$namespace" <<<"address add $origin/32 dev lo"
 	tune origin
-	inside origin "$(command -v nginx)" -p "$work" -c "$work/origin.conf" -e "$work/origin/error.log" \
-		2>"$work/origin/stderr" &
-	pids+=($!)
+	start_inside origin "$(command -v nginx)" -p "$work" -c "$work/origin.conf" -e "$work/origin/error.log" \
+		2>"$work/origin/stderr"
 }
 
 # add_pod NAME
@@ -163,10 +162,9 @@ start_proxy() {
 	inside "$name" "$build/weir-init" -u 1337 -g 1337 -i '*' 2>"$work/$name/init" ||
 		die "weir-init failed: $(cat "$work/$name/init")"
 	proxy_command "$name"
-	inside "$name" setpriv --reuid 1337 --regid 1337 --clear-groups "${command[@]}" \
-		>"$work/$name/stdout" 2>"$work/$name/stderr" &
-	proxy_pid[$name]=$!
-	pids+=($!)
+	start_inside "$name" setpriv --reuid 1337 --regid 1337 --clear-groups "${command[@]}" \
+		>"$work/$name/stdout" 2>"$work/$name/stderr"
+	proxy_pid[$name]=$started
 	wait_until_ready "$name"
 	proxies+=("$name")
 }
@@ -203,9 +201,8 @@ measure_memory() {
 	local name=$1 before holder
 	before=$(pss_of "$name")
 	note "idle.$name" "$before"
-	inside "$name" "$tools/idle" "$idle_connections" "$origin" 80 /1k >"$work/$name/idle" &
-	holder=$!
-	pids+=("$holder")
+	start_inside "$name" "$tools/idle" "$idle_connections" "$origin" 80 /1k >"$work/$name/idle"
+	holder=$started
 	for _ in $(seq 200); do
 		[ ! -s "$work/$name/idle" ] && is_running "$holder" || break
 		sleep 0.1
@@ -250,8 +247,20 @@ load() {
 	note "$kind.$name.rate" "$(awk -v n="$requests" -v s="$seconds" 'BEGIN { print n / s }')"
 	note "$kind.$name.p50" "$p50"
 	note "$kind.$name.p99" "$p99"
+	[ "$name" != direct ] || return 0
 	note "$kind.$name.cpu" "$(awk -v c="$cpu" -v n="$requests" 'BEGIN { print c / 1000 / n }')"
 	note "$kind.$name.cpu16m" "$(awk -v c="$cpu" -v b="$bytes" 'BEGIN { print c / 1000 / (b / 16777216) }')"
+}
+
+# note_added KIND - what each proxy adds to the latency of the same load without one.
+note_added() {
+	local name figure
+	for name in "${proxies[@]}"; do
+		for figure in p50 p99; do
+			note "$1.$name.added.$figure" "$(awk -v a="$(median "$1.$name.$figure")" -v b="$(median "$1.direct.$figure")" \
+				'BEGIN { print a - b }')"
+		done
+	done
 }
 
 measure_relay() {
@@ -274,19 +283,19 @@ measure_relay() {
 		for name in "${proxies[@]}" direct; do load "$name" close /1k 64 -H 'Connection: close'; done
 		for name in "${proxies[@]}" direct; do load "$name" bulk /16m 4; done
 	done
+	note_added keep
+	note_added close
 	for name in "${proxies[@]}"; do
 		is_running "${proxy_pid[$name]}" || die "$name has ended: $(tail -n 3 "$work/$name/stderr")"
 	done
 }
 
-# rows WHAT FIGURE UNIT [TARGET-FOR-PEER TARGET]... - one row for each peer; FIGURE has a % where the proxy's name stands.
+# rows WHAT FIGURE UNIT [PEER TARGET] - one row for each peer; FIGURE has a % where the proxy's name stands.
 rows() {
-	local what=$1 figure=$2 unit=$3 peer i
+	local what=$1 figure=$2 unit=$3 peer target
 	for peer in haproxy nginx envoy direct; do
 		target=
-		for ((i = 4; i < $#; i += 2)); do
-			[ "${!i}" != "$peer" ] || { i=$((i + 1)) && target=${!i} && break; }
-		done
+		[ "$peer" != "${4-}" ] || target=$5
 		row "$what" "${figure/\%/weir}" "$unit" "$peer" "${figure/\%/$peer}" "$target"
 	done
 }
@@ -296,10 +305,10 @@ print_relay() {
 	rows "CPU per request, kept alive, 1 KiB, c=64" keep.%.cpu us haproxy "< 0.85"
 	rows "CPU per new connection, c=64" close.%.cpu us haproxy "< 0.85"
 	rows "CPU per 16 MiB, c=4" bulk.%.cpu16m us envoy "< 1"
-	rows "latency p50, kept alive" keep.%.p50 us haproxy "added: < haproxy"
-	rows "latency p99, kept alive" keep.%.p99 us haproxy "added: < haproxy"
-	rows "latency p50, new connection" close.%.p50 us
-	rows "latency p99, new connection" close.%.p99 us
+	rows "added latency p50, kept alive" keep.%.added.p50 us haproxy "< 1"
+	rows "added latency p99, kept alive" keep.%.added.p99 us haproxy "< 1"
+	rows "added latency p50, new connection" close.%.added.p50 us
+	rows "added latency p99, new connection" close.%.added.p99 us
 	rows "requests/s, kept alive (more is better)" keep.%.rate /s
 	rows "new connections/s (more is better)" close.%.rate /s
 	title "Memory (PSS, 1 worker)"

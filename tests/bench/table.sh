@@ -20,7 +20,8 @@ format() {
 		if (unit == "us" && value >= 1000) { value /= 1000; unit = "ms" }
 		if (unit == "kB" && value >= 10240) { value /= 1024; unit = "MB" }
 		if (unit == "B" && value >= 10240) { value /= 1024; unit = "kB" }
-		printf value >= 100 ? "%.0f %s\n" : value >= 10 ? "%.1f %s\n" : "%.2f %s\n", value, unit
+		digits = value >= 100 ? 0 : value >= 10 ? 1 : 2
+		printf "%.*f %s\n", digits, value, unit
 	}'
 }
 
@@ -28,18 +29,13 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a == "" || b == "" || b <= 0) pri
 
 print_line() { printf '%-44s %10s   %-28s %10s %7s   %s\n' "$@"; }
 
-# row WHAT FIGURE UNIT PEER PEER-FIGURE [TARGET] - nothing where the peer has no figure, for it was not there.
+# row WHAT FIGURE UNIT PEER PEER-FIGURE [TARGET] - nothing where one of the two has no figure, for it was not there.
 row() {
 	local ours theirs
 	ours=$(median "$2")
 	theirs=$(median "$5")
-	[ -n "$theirs" ] || return 0
+	[ -n "$ours" ] && [ -n "$theirs" ] || return 0
 	print_line "$1" "$(format "$ours" "$3")" "$4" "$(format "$theirs" "$3")" "$(ratio "$ours" "$theirs")" "${6-}"
-}
-
-# value WHAT FIGURE UNIT [TARGET] - a line without a peer.
-value() {
-	[ -z "$(median "$2")" ] || print_line "$1" "$(format "$(median "$2")" "$3")" "" "" "" "${4-}"
 }
 
 # title TEXT
@@ -66,7 +62,8 @@ print_legend() {
 		waited for it, each on a fresh network namespace; medians, unless p99 is said. floor: reads stdin, enters the
 		namespace, makes one netlink round trip. nft -f loads what weir-init --dry-run prints, without the deletion
 		at its head, which would make it wait. kernel's share: sending the prepared transaction and reading the
-		acknowledgements, nothing else. CPU is what the proxy's threads ran, by schedstat; access logs are on. direct:
-		the same load without a proxy. nginx cannot know where a redirected connection was going: its upstream is fixed.
+		acknowledgements, nothing else. CPU is what the proxy's threads ran, by schedstat; access logs are on. Added
+		latency is what the same load takes longer than without a proxy, which "direct" is. nginx cannot know where a
+		redirected connection was going: its upstream is fixed.
 	EOF
 }
