@@ -111,8 +111,9 @@ check: deps
 
 check-tests: all $(TEST_PROGRAMS)
 
+# Without a word about the build: what the demo shows fits a screen.
 demo: deps
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -s say= all
 	$(Q)tests/demo
 
 bench:
