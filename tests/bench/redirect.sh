@@ -1,4 +1,3 @@
-#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by tests/bench/run: what programming the rules costs, and what a connection through them does.
@@ -68,9 +67,10 @@ launch() {
 }
 
 measure_add() {
-	local static=() nft iptables
+	local static=() ordinary nft iptables
 	nft=$(command -v nft)
 	iptables=$(command -v iptables-restore)
+	# shellcheck disable=SC2054 # weir-init's lists have commas
 	ordinary=(-u 1337 -g 1337 -i '*' -x '10.96.0.0/12,169.254.169.254/32,fd00:10:96::/112' -o 5432,6379)
 	write_stdin
 	write_iptables

@@ -1,4 +1,3 @@
-#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by tests/bench/run: what each proxy costs per request, per connection and per byte, idle and in memory.
@@ -193,6 +192,7 @@ pss_of() {
 	done | awk '/^Pss:/ { sum += $2 } END { print sum }'
 }
 
+# shellcheck disable=SC2016 # awk's own $1
 received_by() { inside "$1" awk '$1 == "eth0:" { print $2 }' /proc/net/dev; }
 
 # --- memory
@@ -204,7 +204,9 @@ measure_memory() {
 	start_inside "$name" "$tools/idle" "$idle_connections" "$origin" 80 /1k >"$work/$name/idle"
 	holder=$started
 	for _ in $(seq 200); do
-		[ ! -s "$work/$name/idle" ] && is_running "$holder" || break
+		if [ -s "$work/$name/idle" ] || ! is_running "$holder"; then
+			break
+		fi
 		sleep 0.1
 	done
 	[ -s "$work/$name/idle" ] || die "$name does not hold $idle_connections connections"

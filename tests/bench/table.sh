@@ -1,4 +1,3 @@
-#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by tests/bench/run: the figures that were noted, and the table of them. A figure is a line "NAME VALUE" in
