@@ -89,14 +89,11 @@ install: all
 	install -m 0755 $(B)/weir-cni $(DESTDIR)$(CNIDIR)/weir-cni
 	install -m 0755 $(B)/weir-init $(B)/weir-proxy $(DESTDIR)$(PREFIX)/sbin/
 
-# --- tests: NAME_test.c is a cmocka program, NAME.sh a script; all of them speak TAP (tests/run counts)
+# --- tests: NAME_test.c is a cmocka program, other tests are scripts; all of them speak TAP (tests/run counts)
 
-TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
+TEST_SOURCES := $(wildcard tests/unit/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
-TEST_LIBRARIES := $(B)/libharness.a $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
-
-# What tests in network namespaces share.
-$(B)/libharness.a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c,$(wildcard tests/netns/*.c)))
+TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
 
 $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)

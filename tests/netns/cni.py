@@ -9,9 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
-BUILD = os.environ.get("WEIR_BUILD", "build")
-NAMESPACE = f"weir-cni-{os.getpid()}"
+import harness
+from harness import BUILD
+
+NAMESPACE = harness.namespace_name("cni")
 ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 TRAFFIC = "traffic.sidecar.istio.io/"
 VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
@@ -25,8 +28,7 @@ PREV_RESULT = {"cniVersion": "1.0.0", "dns": {}, "interfaces": [{"mac": "1a:25:4
 
 
 def netns(*command, **options):
-    return subprocess.run(("nsenter", f"--net=/run/netns/{NAMESPACE}", *command), text=True, capture_output=True,
-                          check=True, **options).stdout
+    return harness.run(*harness.inside(NAMESPACE, *command), **options)
 
 
 def config(annotations=None, version="1.0.0", prev=PREV_RESULT, **keys):
@@ -56,7 +58,7 @@ def call(verb, stdin, **environment):
             "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=team-a;K8S_POD_NAME=web-0;K8S_POD_UID=1"}
     base.update(environment)
     environment = {name: value for name, value in base.items() if value is not None}
-    environment.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ})
+    environment.update(harness.sanitizer_options())
     text = stdin if isinstance(stdin, bytes) else json.dumps(stdin).encode()
     return Answer(subprocess.run([f"{BUILD}/weir-cni"], input=text, env=environment, capture_output=True, check=False))
 
@@ -318,26 +320,11 @@ def test_twenty_at_once(wrong):
     clean()
 
 
-def main():
-    tests = [value for name, value in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
-    try:
-        for number, test in enumerate(tests, 1):
-            wrong = Wrong()
-            try:
-                test(wrong)
-            except (subprocess.CalledProcessError, OSError, AttributeError) as error:
-                wrong.append(f"{error!r} {getattr(error, 'stderr', '')}")
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {test.__name__[5:]}", flush=True)
-            for line in "\n".join(wrong).splitlines():
-                print(f"# {line[:400]}", flush=True)
-    finally:
-        subprocess.run(["ip", "netns", "del", NAMESPACE], check=False)
-    return 1 if failed else 0
+def collect(test):
+    wrong = Wrong()
+    test(wrong)
+    return wrong
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main([NAMESPACE], [(title, partial(collect, test)) for title, test in harness.named_tests(globals())]))

@@ -5,13 +5,16 @@ weir-init as a template sees it: flags and variables in; exit status, messages a
 
 Flags and variables are taken from --help, so that one that is forgotten here is missed. TAP on stdout.
 """
-import os
 import re
 import subprocess
 import sys
+import tempfile
+from functools import partial
 
-BUILD = os.environ.get("WEIR_BUILD", "build")
-NAMESPACE = f"weir-init-{os.getpid()}"
+import harness
+from harness import BUILD
+
+NAMESPACE = harness.namespace_name("init")
 RANGES = '"*" alone, or IPv4 and IPv6 addresses and CIDRs, separated by commas'
 
 # Of each setting of the rules: a value that shows in the rules, and where; None where it has no effect on outbound capture.
@@ -31,15 +34,13 @@ NOT_BUILT = {"istio-inbound-interception-mode": "TPROXY", "istio-inbound-ports":
 
 class Run:
     def __init__(self, *arguments, stdin=None, **environment):
-        keep = {name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ}
-        result = subprocess.run(("nsenter", f"--net=/run/netns/{NAMESPACE}", f"{BUILD}/weir-init", *arguments), text=True,
-                                input=stdin, capture_output=True, check=False, env={**keep, **environment})
+        result = subprocess.run(harness.inside(NAMESPACE, f"{BUILD}/weir-init", *arguments), text=True, input=stdin,
+                                capture_output=True, check=False, env={**harness.sanitizer_options(), **environment})
         self.status, self.out, self.err = result.returncode, result.stdout, result.stderr
 
 
 def nft(*command, stdin=None):
-    return subprocess.run(("nsenter", f"--net=/run/netns/{NAMESPACE}", "nft", *command), text=True, input=stdin,
-                          capture_output=True, check=True).stdout
+    return harness.run(*harness.inside(NAMESPACE, "nft", *command), input=stdin)
 
 
 def expect(what, result, status, err=None, out=None):
@@ -215,25 +216,8 @@ def test_stdout_that_cannot_be_written(_):
 
 
 def main():
-    tests = [value for name, value in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    folder = subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip()
-    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
-    try:
-        for number, test in enumerate(tests, 1):
-            try:
-                wrong = test(folder)
-            except subprocess.CalledProcessError as error:
-                wrong = [f"{error.cmd}: {error.stderr}"]
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {test.__name__[5:]}", flush=True)
-            for line in "\n".join(wrong).splitlines():
-                print(f"# {line[:500]}", flush=True)
-    finally:
-        subprocess.run(["ip", "netns", "del", NAMESPACE], check=False)
-        subprocess.run(["rm", "-rf", folder], check=False)
-    return 1 if failed else 0
+    with tempfile.TemporaryDirectory() as folder:
+        return harness.main([NAMESPACE], [(title, partial(test, folder)) for title, test in harness.named_tests(globals())])
 
 
 if __name__ == "__main__":

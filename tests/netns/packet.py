@@ -13,41 +13,28 @@ Where packets really go: every class of destination, port, family, user and grou
 The rules are programmed by the real weir-init. A probe connects; the listener that accepts says who it is, and what
 original destination it sees. TAP on stdout, one test a configuration.
 """
-import ctypes
 import os
 import select
 import socket
 import struct
-import subprocess
 import sys
 
-BUILD = os.environ.get("WEIR_BUILD", "build")
-POD, OUTSIDE = f"weir-packet-pod-{os.getpid()}", f"weir-packet-out-{os.getpid()}"
+import harness
+from harness import BUILD, enter, run
+
+POD, OUTSIDE = harness.namespace_name("packet-pod"), harness.namespace_name("packet-out")
 ORIGINAL_DST = 80
-CLONE_NEWNET = 0x40000000
 DEADLINE = 10.0
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 APP, PROXY, ROOT = (1000, 1000), (1337, 1337), (0, 0)
 
 
-def run(*command, **options):
-    return subprocess.run(command, check=True, text=True, capture_output=True, **options).stdout
-
-
 def in_namespace(name, *command, **options):
-    return run("nsenter", f"--net=/run/netns/{name}", *command, **options)
+    return run(*harness.inside(name, *command), **options)
 
 
-def enter(name):
-    with open(f"/run/netns/{name}") as namespace:
-        if LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"setns {name}")
-
-
-def make_namespaces():
+def connect_namespaces():
     for name in (POD, OUTSIDE):
-        run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
     for inner, outer, net in (("eth0", "veth0", 77), ("net1", "veth1", 78)):
         run("ip", "-n", POD, "link", "add", inner, "type", "veth", "peer", "name", outer, "netns", OUTSIDE)
@@ -274,31 +261,19 @@ def test_rerun_keeps_connections(listeners):
 
 
 def main():
-    tests = [(title, lambda l, a=arguments, p=probes: test_configuration(l, a, p))
+    listeners = {}
+    tests = [(title, lambda a=arguments, p=probes: test_configuration(listeners, a, p))
              for title, arguments, probes in CONFIGURATIONS]
-    tests += [("the loopback CIDR", test_loopback_cidr), ("UDP is not captured", test_udp),
-              ("the deciding rule counts, no other", test_counters),
-              ("a second run keeps rules and counters", test_rerun_keeps_connections)]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        make_namespaces()
-        listeners = open_listeners()
-        for number, (title, test) in enumerate(tests, 1):
-            try:
-                wrong = test(listeners)
-            except subprocess.CalledProcessError as error:
-                wrong = [f"{error.cmd}: {error.stderr}"]
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {title}", flush=True)
-            for line in wrong:
-                print(f"# {line}", flush=True)
-    finally:
-        LIBC.setns(home, CLONE_NEWNET)
-        for name in (POD, OUTSIDE):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-    return 1 if failed else 0
+    tests += [(title, lambda t=test: t(listeners)) for title, test in (
+        ("the loopback CIDR", test_loopback_cidr), ("UDP is not captured", test_udp),
+        ("the deciding rule counts, no other", test_counters),
+        ("a second run keeps rules and counters", test_rerun_keeps_connections))]
+
+    def prepare():
+        connect_namespaces()
+        listeners.update(open_listeners())
+
+    return harness.main([POD, OUTSIDE], tests, prepare)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ The proxy on real connections: redirected by weir-init's rules, in a namespace o
 
 Each connection must leave exactly one line. TAP on stdout.
 """
-import ctypes
 import os
 import random
 import re
@@ -22,11 +21,12 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 
-BUILD = os.environ.get("WEIR_BUILD", "build")
-POD, OUTSIDE = f"weir-proxy-pod-{os.getpid()}", f"weir-proxy-out-{os.getpid()}"
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
+import harness
+from harness import BUILD, enter, run
+
+POD, OUTSIDE = harness.namespace_name("proxy-pod"), harness.namespace_name("proxy-out")
 DEADLINE = 20.0
 V4, V6 = "10.1.2.3", "2001:db8::3"
 LINE = re.compile(
@@ -35,19 +35,8 @@ LINE = re.compile(
     r'(?P<cluster>\S+) (?P<local>\S+) (?P<dst>\S+) (?P<src>\S+) (?P<sni>\S+) -')
 
 
-def run(*command, **options):
-    return subprocess.run(command, check=True, text=True, capture_output=True, **options).stdout
-
-
-def enter(name):
-    with open(f"/run/netns/{name}") as namespace:
-        if LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"setns {name}")
-
-
-def make_namespaces():
+def connect_namespaces():
     for name in (POD, OUTSIDE):
-        run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", POD, "link", "add", "eth0", "type", "veth", "peer", "name", "veth0", "netns", OUTSIDE)
     for name, link, host in ((POD, "eth0", 2), (OUTSIDE, "veth0", 1)):
@@ -58,7 +47,7 @@ def make_namespaces():
     run("ip", "-n", POD, "-6", "route", "add", "default", "via", "fd77::1")
     run("ip", "-n", OUTSIDE, "route", "add", "local", "10.0.0.0/8", "dev", "lo")
     run("ip", "-n", OUTSIDE, "-6", "route", "add", "local", "2001:db8::/32", "dev", "lo")
-    run("nsenter", f"--net=/run/netns/{POD}", f"{BUILD}/weir-init", "-i", "*")
+    run(*harness.inside(POD, f"{BUILD}/weir-init", "-i", "*"))
 
 
 def wait_for(what, condition):
@@ -80,8 +69,8 @@ class Proxy:
         open(self.path, "w").close()
         os.chown(self.path, 1337, 1337)
         self.process = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{POD}", "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups",
-             f"{BUILD}/weir-proxy", "--access-log", self.path, *arguments], stderr=subprocess.PIPE, text=True,
+            harness.inside(POD, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", f"{BUILD}/weir-proxy",
+                           "--access-log", self.path, *arguments), stderr=subprocess.PIPE, text=True,
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))))
         Proxy.running.append(self.process)
         wait_for("readiness", self.is_ready)
@@ -342,14 +331,14 @@ def test_dialled_directly(folder):
 
 def test_a_loop_is_cut(folder):
     """Rules that do not know the proxy's user send its own connections back to it."""
-    run("nsenter", f"--net=/run/netns/{POD}", f"{BUILD}/weir-init", "-i", "*", "-u", "4444")
+    run(*harness.inside(POD, f"{BUILD}/weir-init", "-i", "*", "-u", "4444"))
     try:
         proxy = Proxy(folder)
         expect_reset(V4, 9000)
         lines = proxy.stop()
         equal("lines", sorted(line["details"] for line in lines), ["-", "loop"])
     finally:
-        run("nsenter", f"--net=/run/netns/{POD}", f"{BUILD}/weir-init", "-i", "*")
+        run(*harness.inside(POD, f"{BUILD}/weir-init", "-i", "*"))
 
 
 def test_five_hundred_at_once(folder):
@@ -445,9 +434,9 @@ def test_a_full_log_holds_nobody_up(folder):
     reader, writer = os.pipe()
     os.fchown(writer, 1337, 1337)
     process = subprocess.Popen(
-        ["nsenter", f"--net=/run/netns/{POD}", "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups",
-         f"{BUILD}/weir-proxy", "--access-log", "/dev/stdout", "--drain-time", "1"], stdout=writer,
-        stderr=subprocess.PIPE, text=True)
+        harness.inside(POD, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", f"{BUILD}/weir-proxy",
+                       "--access-log", "/dev/stdout", "--drain-time", "1"),
+        stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     Proxy.running.append(process)
     wait_for("readiness", lambda: Proxy.is_ready(None))
@@ -505,7 +494,7 @@ def test_ready(folder):
 
 
 def test_privileges(folder):
-    inside = ["nsenter", f"--net=/run/netns/{POD}", f"{BUILD}/weir-proxy", "--access-log", ""]
+    inside = harness.inside(POD, f"{BUILD}/weir-proxy", "--access-log", "")
     refused = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=DEADLINE)
     if refused.returncode != 1 or "refusing to run as root" not in refused.stderr:
         raise AssertionError(f"as root: {refused}")
@@ -533,38 +522,19 @@ def test_arguments(folder):
             raise AssertionError(f"{arguments}: {result}")
 
 
-def main():
-    tests = [value for name, value in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        make_namespaces()
-        for number, test in enumerate(tests, 1):
-            problem = None
-            with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-                os.chmod(folder, 0o777)
-                try:
-                    test(folder)
-                except (AssertionError, OSError, subprocess.SubprocessError, ssl.SSLError) as error:
-                    problem = repr(error)
-            failed += problem is not None
-            print(f"{'not ok' if problem else 'ok'} {number} - {test.__name__[5:]}", flush=True)
-            if problem:
-                print(f"# {problem[:600]}", flush=True)
+def in_folder(test):
+    """Gives a test a folder of its own, and ends the proxies that it leaves."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o777)
+        try:
+            return test(folder)
+        finally:
             while Proxy.running:
                 process = Proxy.running.pop()
                 process.kill()
                 process.wait()
-    finally:
-        LIBC.setns(home, CLONE_NEWNET)
-        for name in (POD, OUTSIDE):
-            for pid in subprocess.run(["ip", "netns", "pids", name], check=False, capture_output=True, text=True).stdout.split():
-                if int(pid) != os.getpid():
-                    os.kill(int(pid), signal.SIGKILL)
-            subprocess.run(["ip", "netns", "del", name], check=False)
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main([POD, OUTSIDE], [(title, partial(in_folder, test)) for title, test in harness.named_tests(globals())],
+                          connect_namespaces))

@@ -12,8 +12,10 @@ import re
 import subprocess
 import sys
 
-BUILD = os.environ.get("WEIR_BUILD", "build")
-NAMESPACE = f"weir-rules-{os.getpid()}"
+import harness
+from harness import BUILD
+
+NAMESPACE = harness.namespace_name("rules")
 
 # Every set, every kind of rule.
 FULL = ["-i", "10.0.0.0/8,10.9.0.0/16,2001:db8::/32,127.1.2.3", "-x", "10.1.0.0/16,2001:db8:1::/48,192.0.2.7", "-q",
@@ -28,8 +30,7 @@ CONFIGURATIONS = [
 
 
 def run(*command, check=True, **options):
-    return subprocess.run(("nsenter", f"--net=/run/netns/{NAMESPACE}", *command), check=check, text=True,
-                          capture_output=True, **options)
+    return subprocess.run(harness.inside(NAMESPACE, *command), check=check, text=True, capture_output=True, **options)
 
 
 def nft(*command, **options):
@@ -254,7 +255,7 @@ def test_foreign_tables():
 def test_many_at_once():
     """Twenty at once, of two minds: all succeed, and one of the two has its way, whole."""
     minds = (FULL, ["-i", "*"])
-    processes = [subprocess.Popen(("nsenter", f"--net=/run/netns/{NAMESPACE}", f"{BUILD}/weir-init", *minds[i % 2]),
+    processes = [subprocess.Popen(harness.inside(NAMESPACE, f"{BUILD}/weir-init", *minds[i % 2]),
                                   stderr=subprocess.PIPE, text=True) for i in range(20)]
     wrong = [errors for process in processes for _, errors in (process.communicate(),) if process.returncode != 0]
     if all(differences(mind) for mind in minds):
@@ -279,25 +280,5 @@ def test_ten_thousand_ranges():
         os.unlink(path)
 
 
-def main():
-    tests = [value for name, value in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
-    try:
-        for number, test in enumerate(tests, 1):
-            try:
-                wrong = test()
-            except subprocess.CalledProcessError as error:
-                wrong = [f"{error.cmd}: {error.stderr}"]
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {test.__name__[5:]}", flush=True)
-            for line in "\n".join(wrong).splitlines():
-                print(f"# {line}", flush=True)
-    finally:
-        subprocess.run(["ip", "netns", "del", NAMESPACE], check=False)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main([NAMESPACE], harness.named_tests(globals())))
