@@ -62,13 +62,6 @@ struct connection *table_at(const struct table *table, size_t index)
 	return index < table->chunk_count * TABLE_CHUNK_SIZE ? place(table, index) : NULL;
 }
 
-struct connection *table_find(const struct table *table, uint32_t index, uint32_t generation)
-{
-	struct connection *connection = table_at(table, index);
-
-	return connection != NULL && connection->generation == generation ? connection : NULL;
-}
-
 void table_free(struct table *table)
 {
 	for (size_t i = 0; i < table->chunk_count; i++)

@@ -32,9 +32,6 @@ struct connection *table_take(struct table *table);
 /* Gives a place back, after connection_release(). */
 void table_give(struct table *table, struct connection *connection);
 
-/* The connection at an index, if its generation is still the same; else NULL. */
-struct connection *table_find(const struct table *table, uint32_t index, uint32_t generation);
-
 /* The connection at an index, whatever it is; NULL beyond the end. To walk over all of them. */
 struct connection *table_at(const struct table *table, size_t index);
 

@@ -14,7 +14,9 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/set.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
@@ -230,7 +232,7 @@ struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct 
 	return r;
 }
 
-struct nftnl_set *nft_encode_set(const struct rule_set *set)
+static struct nftnl_set *make_set(const struct rule_set *set)
 {
 	struct nftnl_set *s = nftnl_set_alloc();
 	uint8_t userdata[USERDATA_SIZE];
@@ -252,7 +254,7 @@ struct nftnl_set *nft_encode_set(const struct rule_set *set)
 	return s;
 }
 
-struct nftnl_chain *nft_encode_chain(const struct rule_chain *chain)
+static struct nftnl_chain *make_chain(const struct rule_chain *chain)
 {
 	struct nftnl_chain *c = nftnl_chain_alloc();
 
@@ -291,7 +293,7 @@ static int batch_table(struct nft_batch *batch, uint16_t type, uint16_t flags, c
 static int batch_set(struct nft_batch *batch, const struct rule_set *set)
 {
 	struct nlmsghdr *message;
-	struct nftnl_set *s = nft_encode_set(set);
+	struct nftnl_set *s = make_set(set);
 
 	if (s == NULL)
 		return -ENOMEM;
@@ -351,7 +353,7 @@ static int batch_elements(struct nft_batch *batch, const struct rule_set *set, s
 static int batch_chain(struct nft_batch *batch, const struct rule_chain *chain)
 {
 	struct nlmsghdr *message;
-	struct nftnl_chain *c = nft_encode_chain(chain);
+	struct nftnl_chain *c = make_chain(chain);
 
 	if (c == NULL)
 		return -ENOMEM;

@@ -9,16 +9,12 @@
 #include "redirect/nft/batch.h"
 #include "redirect/plan/ruleset.h"
 
-#include <libnftnl/chain.h>
 #include <libnftnl/rule.h>
-#include <libnftnl/set.h>
 
 /* nftables' number for the type of a set's keys (its datatype.h); the listing prints the type by it. */
 uint32_t nft_encode_key_type(enum rule_field field);
 
-/* Makes the objects that the kernel is given, and read-back is compared with. The caller frees them. NULL: no memory. */
-struct nftnl_set *nft_encode_set(const struct rule_set *set);
-struct nftnl_chain *nft_encode_chain(const struct rule_chain *chain);
+/* Makes the object that the kernel is given, and that read-back is compared with. The caller frees it. NULL: no memory. */
 struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule);
 
 /*
