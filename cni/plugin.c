@@ -14,8 +14,12 @@
 #include "redirect/plan/plan.h"
 #include "redirect/plan/ruleset.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
+
+/* Differences that an error of CHECK lists; more are only counted. */
+#define DETAIL_MAX 16
 
 /* All that one call knows. */
 struct call {
@@ -180,10 +184,31 @@ static int apply(struct call *call, const struct ruleset *want, const char *reas
 	return 0;
 }
 
+/* Where CHECK's differences go: the first is the error, the first few are its details. */
+struct drift {
+	struct reply *reply;
+	size_t told;
+	size_t used; /* bytes of the details */
+};
+static_assert(DETAIL_MAX * (NFT_DIFFERENCE_SIZE + 1) < REPLY_DETAILS_SIZE, "the details hold all that is put there");
+
+static void take_difference(void *context, const struct nft_difference *difference)
+{
+	struct drift *drift = context;
+	char text[NFT_DIFFERENCE_SIZE];
+
+	(void)nft_difference_format(text, difference);
+	if (drift->told == 0)
+		(void)error_set(&drift->reply->error, EUCLEAN, "%s", text);
+	if (drift->told++ < DETAIL_MAX)
+		drift->used += (size_t)snprintf(drift->reply->details + drift->used,
+			sizeof drift->reply->details - drift->used, "%s%s", drift->used > 0 ? "\n" : "", text);
+}
+
 static int compare(struct call *call, const struct ruleset *want)
 {
-	struct nft_differences differences;
-	size_t used = 0;
+	struct drift drift = {.reply = &call->reply};
+	struct nft_differences differences = {.listener = take_difference, .context = &drift};
 	int rc = enter(call);
 
 	if (rc < 0)
@@ -193,13 +218,10 @@ static int compare(struct call *call, const struct ruleset *want)
 		return refused(call, rc);
 	if (differences.count == 0)
 		return 0;
-	for (size_t i = 0; i < differences.count && i < NFT_DIFFERENCE_MAX; i++)
-		used += (size_t)snprintf(call->reply.details + used, sizeof call->reply.details - used, "%s%s",
-			i > 0 ? "\n" : "", differences.text[i]);
-	if (differences.count > NFT_DIFFERENCE_MAX)
-		(void)snprintf(call->reply.details + used, sizeof call->reply.details - used, "\nand %zu more",
-			differences.count - NFT_DIFFERENCE_MAX);
-	return fail(call, REPLY_DRIFT, error_set(&call->reply.error, EUCLEAN, "%s", differences.text[0]));
+	if (differences.count > DETAIL_MAX)
+		(void)snprintf(call->reply.details + drift.used, sizeof call->reply.details - drift.used, "\nand %zu more",
+			differences.count - DETAIL_MAX);
+	return fail(call, REPLY_DRIFT, -EUCLEAN);
 }
 
 typedef int use_ruleset(struct call *call, const struct ruleset *want, const char *reason);

@@ -22,6 +22,9 @@
 /* Bytes of "namespace/name" with its NUL. */
 #define OWNER_SIZE 512
 
+/* Differences that --check tells; more are only counted. */
+#define CHECK_LINE_MAX 16
+
 /* The user whose ID the proxy has where neither flag nor variable says it, as in Istio. */
 #define PROXY_USER "istio-proxy"
 
@@ -109,20 +112,29 @@ static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
 	return rc;
 }
 
+/* Says a difference, up to a limit. */
+static void say_difference(void *context, const struct nft_difference *difference)
+{
+	size_t *told = context;
+	char text[NFT_DIFFERENCE_SIZE];
+
+	if ((*told)++ < CHECK_LINE_MAX)
+		say("%s", nft_difference_format(text, difference));
+}
+
 static int check(const struct ruleset *want)
 {
-	struct nft_differences differences;
+	size_t told = 0;
+	struct nft_differences differences = {.listener = say_difference, .context = &told};
 	struct error e;
 
 	if (nft_table_check(want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
-	for (size_t i = 0; i < differences.count && i < NFT_DIFFERENCE_MAX; i++)
-		say("%s", differences.text[i]);
-	if (differences.count > NFT_DIFFERENCE_MAX)
-		say("and %zu more differences", differences.count - NFT_DIFFERENCE_MAX);
-	if (differences.count > 0)
+	if (told > CHECK_LINE_MAX)
+		say("and %zu more differences", told - CHECK_LINE_MAX);
+	if (told > 0)
 		return PROGRAM_DIFFERENT;
 	say("the rules are as asked for");
 	return PROGRAM_OK;

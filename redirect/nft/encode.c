@@ -6,10 +6,10 @@
  *
  * Elements are written straight into the message, because there may be a hundred thousand of them: one that starts an
  * interval, one flagged that ends it behind its last key; an interval that reaches the highest key has no end.
- *
- * No userdata but comments is written: newer kinds of it make older versions of nft crash when they list the table.
  */
 #include "redirect/nft/encode.h"
+
+#include "redirect/nft/userdata.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -27,9 +27,6 @@
 
 /* An element list's attribute must stay below the 16 bits of its length; one element takes less than 64 bytes. */
 #define ELEMENTS_SIZE_MAX (NFT_MESSAGE_MAX - 4096u)
-
-/* Bytes of userdata that a comment takes: type, length, text, NUL. */
-#define USERDATA_SIZE (RULESET_COMMENT_MAX + 3)
 
 /* How a field is loaded, and what must hold before that makes sense. */
 static const struct field {
@@ -56,18 +53,6 @@ static_assert(sizeof fields / sizeof *fields == RULE_FIELD_COUNT, "every field h
 uint32_t nft_encode_key_type(enum rule_field field)
 {
 	return fields[field].key_type;
-}
-
-/* Userdata that holds one comment. Returns its length. */
-static uint32_t put_comment(uint8_t out[USERDATA_SIZE], uint8_t type, const char *comment)
-{
-	size_t length = strlen(comment) + 1;
-
-	assert(length <= RULESET_COMMENT_MAX + 1);
-	out[0] = type;
-	out[1] = (uint8_t)length;
-	memcpy(out + 2, comment, length);
-	return (uint32_t)length + 2;
 }
 
 /* --- expressions. `ok` collects failures of memory, so that a rule is built in one go and asked once. */
@@ -136,6 +121,8 @@ static void add_lookup(struct nftnl_rule *rule, const char *set, bool *ok)
 	if (x == NULL)
 		return;
 	nftnl_expr_set_u32(x, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	/* As in add_redirect(): what the kernel fills in is said. */
+	nftnl_expr_set_u32(x, NFTNL_EXPR_LOOKUP_FLAGS, 0);
 	*ok = nftnl_expr_set_str(x, NFTNL_EXPR_LOOKUP_SET, set) == 0;
 }
 
@@ -206,13 +193,13 @@ static void add_redirect(struct nftnl_rule *rule, uint16_t port, bool *ok)
 struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule)
 {
 	struct nftnl_rule *r = nftnl_rule_alloc();
-	uint8_t userdata[USERDATA_SIZE];
+	uint8_t userdata[NFT_USERDATA_SIZE];
 	uint32_t length;
 	bool ok;
 
 	if (r == NULL)
 		return NULL;
-	length = put_comment(userdata, NFTNL_UDATA_RULE_COMMENT, rule->comment);
+	length = nft_userdata_put_comment(userdata, NFTNL_UDATA_RULE_COMMENT, rule->comment);
 	nftnl_rule_set_u32(r, NFTNL_RULE_FAMILY, NFPROTO_INET);
 	ok = nftnl_rule_set_str(r, NFTNL_RULE_TABLE, RULESET_TABLE) == 0 &&
 	     nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, chain->name) == 0 &&
@@ -235,12 +222,12 @@ struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct 
 static struct nftnl_set *make_set(const struct rule_set *set)
 {
 	struct nftnl_set *s = nftnl_set_alloc();
-	uint8_t userdata[USERDATA_SIZE];
+	uint8_t userdata[NFT_USERDATA_SIZE];
 	uint32_t length;
 
 	if (s == NULL)
 		return NULL;
-	length = put_comment(userdata, NFTNL_UDATA_SET_COMMENT, set->comment);
+	length = nft_userdata_put_comment(userdata, NFTNL_UDATA_SET_COMMENT, set->comment);
 	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, NFPROTO_INET);
 	nftnl_set_set_u32(s, NFTNL_SET_FLAGS, NFT_SET_INTERVAL);
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, fields[set->field].key_type);
@@ -277,15 +264,15 @@ static struct nftnl_chain *make_chain(const struct rule_chain *chain)
 
 static int batch_table(struct nft_batch *batch, uint16_t type, uint16_t flags, const char *comment)
 {
-	uint8_t userdata[USERDATA_SIZE];
+	uint8_t userdata[NFT_USERDATA_SIZE];
 	struct nlmsghdr *message = nft_batch_message(batch, type, flags, (struct nft_object){"table", RULESET_TABLE, 0, NULL});
 
 	if (message == NULL)
 		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, RULESET_TABLE);
 	if (comment != NULL)
-		mnl_attr_put(message, NFTA_TABLE_USERDATA, put_comment(userdata, NFTNL_UDATA_TABLE_COMMENT, comment),
-			userdata);
+		mnl_attr_put(message, NFTA_TABLE_USERDATA,
+			nft_userdata_put_comment(userdata, NFTNL_UDATA_TABLE_COMMENT, comment), userdata);
 	nft_batch_finish_message(batch, message);
 	return 0;
 }

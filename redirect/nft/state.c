@@ -51,7 +51,12 @@ static struct nlmsghdr *request_init(struct request *request, uint16_t type, uin
 	return request->message;
 }
 
-/* --- generation and table */
+/* --- generation and tables */
+
+static bool is_ours(const char *table)
+{
+	return table != NULL && strcmp(table, RULESET_TABLE) == 0;
+}
 
 static int read_generation(const struct nlmsghdr *message, void *context)
 {
@@ -73,37 +78,63 @@ static int get_generation(struct nft_socket *socket, uint32_t *ret_id)
 	return nft_socket_read(socket, request_init(&request, NFT_MSG_GETGEN, NLM_F_ACK), read_generation, ret_id);
 }
 
+static const struct family {
+	uint8_t number;
+	const char *name;
+} families[] = {
+	{NFPROTO_INET, "inet"},
+	{NFPROTO_IPV4, "ip"},
+	{NFPROTO_IPV6, "ip6"},
+	{NFPROTO_ARP, "arp"},
+	{NFPROTO_BRIDGE, "bridge"},
+	{NFPROTO_NETDEV, "netdev"},
+};
+static_assert(sizeof families / sizeof *families == NFT_STATE_FAMILY_COUNT, "every family has a place");
+
+const char *nft_state_family_name(size_t i)
+{
+	return families[i].name;
+}
+
+static void take_table(struct nft_state *state, const struct nftnl_table *table)
+{
+	uint32_t family = nftnl_table_get_u32(table, NFTNL_TABLE_FAMILY);
+
+	if (!is_ours(nftnl_table_get_str(table, NFTNL_TABLE_NAME)))
+		return;
+	if (family == NFPROTO_INET) {
+		state->exists = true;
+		state->table_flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
+		return;
+	}
+	for (size_t i = 0; i < NFT_STATE_FAMILY_COUNT; i++)
+		if (families[i].number == family)
+			state->namesakes[i] = true;
+}
+
 static int read_table(const struct nlmsghdr *message, void *context)
 {
 	struct nftnl_table *table = nftnl_table_alloc();
-	struct nft_state *state = context;
 
 	if (table == NULL)
 		return -ENOMEM;
-	if (nftnl_table_nlmsg_parse(message, table) == 0) {
-		state->exists = true;
-		state->table_flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-	}
+	if (nftnl_table_nlmsg_parse(message, table) == 0)
+		take_table(context, table);
 	nftnl_table_free(table);
 	return 0;
 }
 
-static int get_table(struct nft_socket *socket, struct nft_state *state)
+/* The tables of all families. */
+static int get_tables(struct nft_socket *socket, struct nft_state *state)
 {
 	struct request request;
-	int rc;
+	struct nfgenmsg *header = mnl_nlmsg_get_payload(request_init(&request, NFT_MSG_GETTABLE, NLM_F_DUMP));
 
-	mnl_attr_put_strz(request_init(&request, NFT_MSG_GETTABLE, NLM_F_ACK), NFTA_TABLE_NAME, RULESET_TABLE);
-	rc = nft_socket_read(socket, request.message, read_table, state);
-	return rc == -ENOENT ? 0 : rc;
+	header->nfgen_family = NFPROTO_UNSPEC;
+	return nft_socket_read(socket, request.message, read_table, state);
 }
 
 /* --- chains, rules, sets: dumps, of which only our table's objects are kept: old kernels ignore the filter */
-
-static bool is_ours(const char *table)
-{
-	return table != NULL && strcmp(table, RULESET_TABLE) == 0;
-}
 
 static int read_chain(const struct nlmsghdr *message, void *context)
 {
@@ -250,6 +281,9 @@ static int read_element(const struct nlattr *element, void *data)
 	if (attributes[NFTA_SET_ELEM_KEY] != NULL)
 		(void)mnl_attr_parse_nested(attributes[NFTA_SET_ELEM_KEY], collect, values);
 	value = values[NFTA_DATA_VALUE];
+	for (uint16_t type = 0; type <= NFTA_SET_ELEM_MAX; type++)
+		bounds->odd |= attributes[type] != NULL && type != NFTA_SET_ELEM_KEY && type != NFTA_SET_ELEM_FLAGS &&
+			       type != NFTA_SET_ELEM_USERDATA;
 	if (value == NULL || mnl_attr_get_payload_len(value) != bounds->key_size ||
 		(flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0) {
 		bounds->odd = true;
@@ -346,7 +380,7 @@ static int read_all(struct nft_socket *socket, struct nft_state *state)
 	int rc = get_generation(socket, &before);
 
 	if (rc == 0)
-		rc = get_table(socket, state);
+		rc = get_tables(socket, state);
 	if (rc < 0 || !state->exists)
 		return rc;
 	rc = dump(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, read_chain, state);

@@ -16,13 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Families that tables may have; see nft_state_family_name(). */
+#define NFT_STATE_FAMILY_COUNT 6
+
 /* More sets or chains than this are somebody else's: they are counted, not kept. */
 #define NFT_STATE_OBJECT_MAX 64
 
 struct nft_state_set {
 	struct nftnl_set *object; /* owned */
-	struct interval_list elements;
-	bool odd; /* an element that is not a plain bound of an interval */
+	struct interval_list elements; /* sorted, without overlaps */
+	bool odd; /* an element that is not a plain bound of an interval, or bounds that make no intervals */
 };
 
 struct nft_state {
@@ -35,6 +38,7 @@ struct nft_state {
 	struct nftnl_rule **rules; /* in the kernel's order, of all chains; array and items owned */
 	size_t rule_count;
 	size_t rule_capacity;
+	bool namesakes[NFT_STATE_FAMILY_COUNT]; /* a table of the same name is there, in another family */
 	size_t other_count; /* stateful objects, flow tables, and what went beyond the limits */
 };
 
@@ -43,6 +47,9 @@ struct nft_state {
  * new socket), or -errno. nft_state_free() must be called in any case.
  */
 int nft_state_read(struct nft_socket *socket, struct nft_state *ret_state, struct error *e);
+
+/* The family of namesakes[i], as nft calls it. */
+const char *nft_state_family_name(size_t i);
 
 /* Frees the objects. */
 void nft_state_free(struct nft_state *state);

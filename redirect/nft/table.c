@@ -74,41 +74,76 @@ static int transact(const struct ruleset *want, bool deletes, struct error *e)
 	return rc;
 }
 
-static int check_once(const struct ruleset *want, struct nft_differences *differences, struct error *e)
-{
-	struct nft_socket socket;
-	struct nft_state state;
-	int rc = nft_socket_open(&socket, e);
-
-	if (rc < 0)
-		return rc;
-	rc = nft_state_read(&socket, &state, e);
-	if (rc == 0 && nft_compare(want, &state, differences) < 0)
-		rc = error_set(e, ENOMEM, "no memory to compare the rules");
-	nft_state_free(&state);
-	nft_socket_close(&socket);
-	return rc;
-}
-
-int nft_table_check(const struct ruleset *want, struct nft_differences *ret_differences, struct error *e)
+/* Reads the table, again where it changes meanwhile. The caller frees the state, whatever is returned. */
+static int read_state(struct nft_state *ret_state, struct error *e)
 {
 	int rc = -EINTR;
 
-	for (int attempt = 0; rc == -EINTR && attempt < ATTEMPT_MAX; attempt++)
-		rc = check_once(want, ret_differences, e);
+	*ret_state = (struct nft_state){.exists = false};
+	for (int attempt = 0; rc == -EINTR && attempt < ATTEMPT_MAX; attempt++) {
+		struct nft_socket socket;
+
+		nft_state_free(ret_state);
+		rc = nft_socket_open(&socket, e);
+		if (rc < 0)
+			return rc;
+		rc = nft_state_read(&socket, ret_state, e);
+		nft_socket_close(&socket);
+	}
+	return rc;
+}
+
+static int compare(const struct ruleset *want, const struct nft_state *state, struct nft_differences *differences,
+	struct error *e)
+{
+	return nft_compare(want, state, differences) < 0 ? error_set(e, ENOMEM, "no memory to compare the rules") : 0;
+}
+
+static void tell_namesakes(const struct nft_state *state, struct nft_differences *differences)
+{
+	for (size_t i = 0; i < NFT_STATE_FAMILY_COUNT; i++)
+		if (state->namesakes[i])
+			nft_difference_tell(differences, NFT_ADDED, "the table %s " RULESET_TABLE ", which is none of weir's,",
+				nft_state_family_name(i));
+}
+
+int nft_table_check(const struct ruleset *want, struct nft_differences *differences, struct error *e)
+{
+	struct nft_state state;
+	int rc = read_state(&state, e);
+
+	if (rc == 0)
+		rc = compare(want, &state, differences, e);
+	if (rc == 0)
+		tell_namesakes(&state, differences);
+	nft_state_free(&state);
+	return rc;
+}
+
+/* Whether the kernel holds `want`, and nothing else under the table's name. */
+static int is_applied(const struct ruleset *want, bool *ret_applied, struct error *e)
+{
+	struct nft_differences differences = {.listener = NULL};
+	struct nft_state state;
+	int rc = read_state(&state, e);
+
+	if (rc == 0)
+		rc = compare(want, &state, &differences, e);
+	*ret_applied = differences.count == 0;
+	nft_state_free(&state);
 	return rc;
 }
 
 /* What to do about a table that is there. */
 static int settle(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e)
 {
-	struct nft_differences differences = {.count = 1};
-	int rc = force ? 0 : nft_table_check(want, &differences, e);
+	bool applied = false;
+	int rc = force ? 0 : is_applied(want, &applied, e);
 
 	if (rc < 0)
 		return rc;
-	*ret_outcome = differences.count == 0 ? NFT_UNCHANGED : NFT_REPLACED;
-	return differences.count == 0 ? 0 : transact(want, true, e);
+	*ret_outcome = applied ? NFT_UNCHANGED : NFT_REPLACED;
+	return applied ? 0 : transact(want, true, e);
 }
 
 static int remove_table(enum nft_outcome *ret_outcome, struct error *e)
@@ -122,11 +157,11 @@ static int remove_table(enum nft_outcome *ret_outcome, struct error *e)
 /* Acknowledgements were lost: the kernel knows whether it committed. */
 static int confirm(const struct ruleset *want, struct error *e)
 {
-	struct nft_differences differences;
 	struct error lost = *e;
-	int rc = nft_table_check(want, &differences, e);
+	bool applied = false;
+	int rc = is_applied(want, &applied, e);
 
-	if (rc == 0 && differences.count > 0) {
+	if (rc == 0 && !applied) {
 		*e = lost;
 		rc = -ENOBUFS;
 	}

@@ -12,25 +12,16 @@
 #define WEIR_NFT_TABLE_H
 
 #include "redirect/base/error.h"
+#include "redirect/nft/difference.h"
 #include "redirect/plan/ruleset.h"
 
 #include <stdbool.h>
-#include <stddef.h>
-
-/* Differences that are told one by one; more are only counted. */
-#define NFT_DIFFERENCE_MAX 16
-#define NFT_DIFFERENCE_SIZE 256
 
 enum nft_outcome {
 	NFT_UNCHANGED, /* what was asked for was there already */
 	NFT_CREATED,
 	NFT_REPLACED,
 	NFT_REMOVED,
-};
-
-struct nft_differences {
-	size_t count; /* may exceed NFT_DIFFERENCE_MAX */
-	char text[NFT_DIFFERENCE_MAX][NFT_DIFFERENCE_SIZE];
 };
 
 /*
@@ -40,9 +31,10 @@ struct nft_differences {
 int nft_table_apply(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e);
 
 /*
- * Reads the table back and compares it with `want` (NULL: there should be none), structure by structure: table flags,
- * chains, every rule and its place, sets, every element. Counters and the table's comment take no part.
+ * Reads the table back and tells how it differs from `want` (NULL: there should be none), as nft_compare() does. A table
+ * of weir's name in another family than inet is told, too: weir makes none, and leaves it alone. `differences` is told
+ * about one consistent reading only.
  */
-int nft_table_check(const struct ruleset *want, struct nft_differences *ret_differences, struct error *e);
+int nft_table_check(const struct ruleset *want, struct nft_differences *differences, struct error *e);
 
 #endif

@@ -20,12 +20,14 @@ NAMESPACE = harness.namespace_name("rules")
 # Every set, every kind of rule.
 FULL = ["-i", "10.0.0.0/8,10.9.0.0/16,2001:db8::/32,127.1.2.3", "-x", "10.1.0.0/16,2001:db8:1::/48,192.0.2.7", "-q",
         "443,8000-8010", "-o", "5432,6000-6010", "-c", "net1,eth9+", "-u", "1337,2000-2010", "-g", "7"]
+# What FULL cannot have: everything captured, connections inside the pod left alone as a whole.
+STAR = ["-i", "*", "-q", "443", "-x", "10.1.0.0/16", "-u", "0-1337"]
 CONFIGURATIONS = [
     ["-i", "*"], ["-i", ""], ["-i", "10.0.0.1/24"], ["-i", "0.0.0.0/0"], ["-i", "::/0"], ["-i", "255.255.255.255"],
     ["-i", "10.0.0.0/25,10.0.0.128/25,10.0.1.0/24"], ["-i", "10.0.0.1,10.0.0.2,10.0.0.4"],
     ["-i", "127.0.0.0/8"], ["-i", "::1"], ["-i", "*", "-x", "169.254.169.254,fe80::/10"],
     ["-i", "*", "-o", "0,65535,80,81,82"], ["-q", "443"], ["-i", "*", "-c", "a+,b+,c0,1abc*"],
-    ["-i", "*", "-u", "0,1337,4294967294"], ["-i", "*", "-u", "0-100"], ["-i", "*", "-p", "65535"], FULL,
+    ["-i", "*", "-u", "0,1337,4294967294"], ["-i", "*", "-u", "0-100"], ["-i", "*", "-p", "65535"], FULL, STAR,
 ]
 
 
@@ -85,10 +87,118 @@ def test_golden():
     return wrong + ([f"{len(seen.splitlines())} lines"] if len(seen.splitlines()) >= 30 else [])
 
 
+class Rule:
+    """A rule as nft lists it: its place counted from 1, handle, comment, and text without counted numbers."""
+
+    def __init__(self, place, line):
+        self.place = place
+        self.text, handle = line.strip().rsplit(" # handle ", 1)
+        self.handle = int(handle)
+        self.comment = re.search(r'comment "([^"]*)"$', self.text)[1]
+        self.text = re.sub(r"packets \d+ bytes \d+ ", "", self.text)
+
+    def says(self, what):
+        return f'chain outbound: rule {self.place} ("{self.comment}") {what}'
+
+
 def rules():
-    """(handle, comment) of each rule."""
-    return [(int(match[2]), match[1]) for match in
-            re.finditer(r'comment "([^"]*)" # handle (\d+)$', nft("-a", "list", "chain", "inet", "weir", "outbound"), re.M)]
+    lines = nft("-a", "list", "chain", "inet", "weir", "outbound").splitlines()
+    return [Rule(place, line) for place, line in enumerate((line for line in lines if 'comment "' in line), 1)]
+
+
+def tampered(command, *expected, arguments=FULL, then="replaced"):
+    """Does something to sound rules: --check must say one of what is expected and nothing else; a run repairs it."""
+    nft("-f", "-", input=command)
+    said = differences(arguments)
+    wrong = [] if said in [[text] for text in expected] else [f"{command}: expected {expected}, --check says {said}"]
+    outcome = init(*arguments).stderr.splitlines()[-1]
+    if outcome != f"weir-init: {then}":
+        wrong.append(f"{command}: a run then says {outcome}")
+    return wrong
+
+
+def each_rule():
+    """(arguments, its rule number n as it is just now), for every rule of two configurations that have all kinds."""
+    for arguments in (FULL, STAR):
+        init(*arguments)
+        for n in range(len(rules())):
+            yield arguments, rules()[n]
+
+
+def test_rules_deleted():
+    wrong = []
+    for arguments, rule in each_rule():
+        wrong += tampered(f"delete rule inet weir outbound handle {rule.handle}", rule.says("is missing"),
+                          arguments=arguments)
+    return wrong
+
+
+def test_rules_moved():
+    """Each rule to either end, and behind its neighbour: then either of the two may be the one that was moved."""
+    wrong = []
+    for arguments, rule in each_rule():
+        count = len(rules())
+        for place in {1, rule.place + 1, count} - {rule.place, count + 1}:
+            now = rules()
+            rule, there = now[rule.place - 1], now[place - 1]
+            where = f"add rule inet weir outbound position {there.handle} {rule.text}"
+            if place < rule.place:
+                where = f"insert rule inet weir outbound {rule.text}"
+            expected = [rule.says(f"is not in its place, but at place {place}")]
+            if abs(place - rule.place) == 1:
+                expected.append(there.says(f"is not in its place, but at place {rule.place}"))
+            wrong += tampered(f"{where}\ndelete rule inet weir outbound handle {rule.handle}", *expected,
+                              arguments=arguments)
+    return wrong
+
+
+# What may be done to a rule's text; the first pattern that a text holds is replaced.
+CHANGES = (
+    ("counter ", ""), ("^(?!.*counter)(.*?)return", r"\1counter return"), ("return", "accept"), ("return", "drop"),
+    ("redirect to :[0-9]+", "accept"), ("redirect to :[0-9]+", "redirect to :7"), ("redirect to :[0-9]+ ", ""),
+    ("@", "!= @"), ("!= tcp", "tcp"), ("!= tcp", "!= udp"), ('oifname "lo"', 'oifname != "lo"'), ('"lo"', '"lo1"'),
+    ('oifname "lo" ', ""), ("oifname @[a-z_]+ ", ""), ("meta sk[ug]id @[a-z_]+ ", ""), ("tcp dport @[a-z_0-9]+ ", "meta l4proto tcp "),
+    ("ip6? [sd]addr [^ ]+ ", ""), ("dport", "sport"), ("daddr", "saddr"), ("127.0.0.1 ", "127.0.0.0/8 "), ("127.0.0.6", "127.0.0.7"),
+    ("::6", "::7"), ("::1", "::2"), ("excluded_ports", "included_ports"), ("included_ports", "excluded_ports"),
+    ("excluded_ip", "included_ip"), ("included_ip", "excluded_ip"), ('comment ".*"', 'comment "mine"'), ("^", "tcp sport 7 "),
+    ("meta skuid", "meta skgid"),
+)
+# What nft itself refuses: types that do not match, a rule of nothing but a comment.
+REFUSED = "meta skgid @proxy_uids|^comment"
+
+
+def test_rules_changed():
+    wrong, tried = [], 0
+    for arguments, rule in each_rule():
+        for pattern, replacement in CHANGES:
+            rule = rules()[rule.place - 1]
+            text = re.sub(pattern, replacement, rule.text, count=1)
+            sets = re.findall("@([a-z_0-9]+)", text)
+            if text == rule.text or re.search(REFUSED, text) or not set(sets) <= set(set_names()):
+                continue
+            tried += 1
+            wrong += tampered(f"replace rule inet weir outbound handle {rule.handle} {text}", rule.says("is changed"),
+                              arguments=arguments)
+    return wrong + ([f"only {tried} changes tried"] if tried < 100 else [])
+
+
+def test_rules_added():
+    wrong = []
+    for arguments, rule in each_rule():
+        for text in ('accept', rule.text):
+            rule = rules()[rule.place - 1]
+            comment = rule.comment if text == rule.text else ""
+            places = [f'chain outbound: the rule at place {place} ("{comment}") was added'
+                      for place in (rule.place, rule.place + 1)]
+            command = f"add rule inet weir outbound position {rule.handle} {text}"
+            wrong += tampered(command, *places[0 if text == rule.text else 1:], arguments=arguments)
+    wrong += tampered("insert rule inet weir outbound accept", 'chain outbound: the rule at place 1 ("") was added',
+                      arguments=STAR)
+    return wrong
+
+
+def set_names():
+    return re.findall(r"\tset ([a-z_0-9]+) {", nft("list", "table", "inet", "weir"))
 
 
 def elements():
@@ -106,70 +216,6 @@ def elements():
     return found
 
 
-def tampered(command, expected, then="replaced"):
-    """Does something to fresh rules, and looks for what --check must say of it."""
-    init("--force-apply", *FULL)
-    nft("-f", "-", input=command)
-    said = differences(FULL)
-    wrong = [] if any(expected in line for line in said) else [f"{command}: expected {expected!r}, --check says {said}"]
-    outcome = init(*FULL).stderr.splitlines()[-1]
-    if outcome != f"weir-init: {then}":
-        wrong.append(f"{command}: a run then says {outcome}")
-    return wrong
-
-
-def test_rules_deleted():
-    init("--force-apply", *FULL)
-    wrong = []
-    for index, (_, comment) in enumerate(rules()):
-        init("--force-apply", *FULL)
-        handle = rules()[index][0]
-        wrong += tampered_by_handle(f"delete rule inet weir outbound handle {handle}",
-                                    f'rule {index + 1} ("{comment}") is missing')
-    return wrong
-
-
-def tampered_by_handle(command, expected):
-    nft("-f", "-", input=command)
-    said = differences(FULL)
-    return [] if len(said) == 1 and expected in said[0] else [f"{command}: expected {expected!r}, --check says {said}"]
-
-
-def test_rules_moved():
-    wrong = []
-    init("--force-apply", *FULL)
-    for index in range(len(rules()) - 1):
-        init("--force-apply", *FULL)
-        handle, comment = rules()[index]
-        if comment == rules()[index + 1][1]:
-            continue
-        text = [line.strip() for line in nft("-a", "list", "chain", "inet", "weir", "outbound").splitlines()
-                if line.endswith(f"# handle {handle}")][0].rsplit(" # ", 1)[0]
-        text = re.sub(r"counter packets \d+ bytes \d+", "counter", text)
-        nft("-f", "-", input=f"delete rule inet weir outbound handle {handle}\nadd rule inet weir outbound {text}")
-        if not differences(FULL):
-            wrong.append(f"rule {index + 1} ({comment}) moved to the end: not seen")
-    return wrong
-
-
-def test_rules_changed():
-    wrong = []
-    for index in range(15):
-        init("--force-apply", *FULL)
-        known = rules()
-        if index >= len(known):
-            break
-        handle, comment = known[index]
-        command = f'replace rule inet weir outbound handle {handle} counter accept comment "{comment}"'
-        wrong += tampered_by_handle(command, f'rule {index + 1} ("{comment}") is changed')
-    return wrong
-
-
-def test_rules_added():
-    return (tampered("insert rule inet weir outbound accept", 'the rule at place 1 ("") was added') +
-            tampered('add rule inet weir outbound counter comment "mine"', '("mine") was added'))
-
-
 def test_elements():
     init("--force-apply", *FULL)
     wrong = []
@@ -180,39 +226,103 @@ def test_elements():
         if "*" in text:  # nft 1.0.6 lists patterns, but cannot delete them; flushing is below
             continue
         wrong += tampered(f"delete element inet weir {name} {{ {text} }}", f"set {name}: {text} is missing")
-    for name, text in (("excluded_ports", "7"), ("included_ipv4", "192.168.7.0/24"), ("proxy_uids", "4000-4001"),
-                       ("excluded_ipv6", "fd00::/8"), ("excluded_interfaces", '"mine"')):
+    # Apart from the others, and right beside one.
+    for name, text in (("excluded_ports", "7"), ("excluded_ports", "5433"), ("excluded_ports", "5999"), ("excluded_ports", "0"),
+                       ("excluded_ports", "65535"), ("included_ports", "8011-8012"),
+                       ("included_ipv4", "192.168.7.0/24"), ("included_ipv4", "11.0.0.0/8"), ("excluded_ipv4", "10.0.0.0/16"),
+                       ("proxy_uids", "4000-4001"), ("proxy_uids", "1338"), ("proxy_gids", "6"), ("included_ipv6", "2001:db9::/32"),
+                       ("excluded_ipv6", "fd00::/8"), ("excluded_interfaces", '"mine"'), ("excluded_interfaces", '"net10"')):
         wrong += tampered(f"add element inet weir {name} {{ {text} }}", f"set {name}: {text} was added")
+    wrong += tampered("delete element inet weir excluded_ports { 6000-6010 }\n"
+                      "add element inet weir excluded_ports { 6000-6004, 6006-6010 }", "set excluded_ports: 6005 is missing")
     for name in sorted({name for name, _ in known}):
-        wrong += tampered(f"flush set inet weir {name}", f"set {name}: ")
+        nft("flush", "set", "inet", "weir", name)
+        said = differences(FULL)
+        if said != [f"set {name}: {text} is missing" for other, text in known if other == name]:
+            wrong.append(f"set {name} flushed: --check says {said}")
+        init(*FULL)
     return wrong
 
 
-def test_the_rest():
-    wrong = tampered("add chain inet weir mine", "chain mine was added")
-    wrong += tampered("add set inet weir mine { type ipv4_addr; }", "set mine was added")
-    wrong += tampered("add counter inet weir mine", "1 other objects were added")
-    wrong += tampered("delete table inet weir", "the table inet weir is missing", then="created")
-    wrong += tampered("add table inet weir { flags dormant; }", "dormant")
+def test_whole_objects():
+    init("--force-apply", *FULL)
+    wrong = []
+    for command, expected, then in (
+            ("add chain inet weir mine", "chain mine was added", "replaced"),
+            ("add chain inet weir mine { type filter hook output priority 0; policy drop; }", "chain mine was added", "replaced"),
+            ("add set inet weir mine { type ipv4_addr; }", "set mine was added", "replaced"),
+            ("add map inet weir mine { type ipv4_addr : verdict; }", "set mine was added", "replaced"),
+            ("add counter inet weir mine", "the table holds 1 objects that weir does not make (counters, flow tables "
+             "and the like)", "replaced"),
+            ("delete table inet weir", "the table inet weir is missing", "created"),
+            ("add table inet weir { flags dormant; }", "the table has flags (0x1): dormant, or owned by a process", "replaced")):
+        wrong += tampered(command, expected, then=then)
+    return wrong
+
+
+def test_sets_gone():
+    """A set can go only after the rules that look into it: both are told."""
+    init("--force-apply", *FULL)
+    wrong = []
+    for name in set_names():
+        users = [rule for rule in rules() if f"@{name} " in rule.text]
+        nft("-f", "-", input="".join(f"delete rule inet weir outbound handle {rule.handle}\n" for rule in users) +
+            f"delete set inet weir {name}")
+        said = differences(FULL)
+        if not users or said != [f"set {name} is missing"] + [rule.says("is missing") for rule in users]:
+            wrong.append(f"set {name} gone: --check says {said}")
+        init(*FULL)
+    return wrong
+
+
+def test_second_table():
+    """A table of weir's name in another family is none of weir's, but nobody should take it for sound."""
+    wrong = []
+    init("--force-apply", *FULL)
+    for family in ("ip", "ip6", "arp", "bridge", "netdev"):
+        before = listing()
+        nft("add", "table", family, "weir")
+        said = differences(FULL)
+        if said != [f"the table {family} weir, which is none of weir's, was added"]:
+            wrong.append(f"table {family} weir: --check says {said}")
+        if (outcome := init(*FULL).stderr.splitlines()[-1]) != "weir-init: unchanged":
+            wrong.append(f"table {family} weir: a run says {outcome}")
+        init("--cleanup-only")
+        if nft("list", "ruleset") != f"table {family} weir {{\n}}\n":
+            wrong.append(f"table {family} weir: not left alone")
+        nft("delete", "table", family, "weir")
+        init(*FULL)
+        if listing() != before:
+            wrong.append(f"table {family} weir: the rules changed")
     return wrong
 
 
 def test_chain_properties():
+    """The whole table anew, with one property changed in the text that made it."""
     wrong = []
     text = init("--dry-run", *FULL).stdout
-    for change, expected in (
+    for change, *expected in (
             (("priority -105", "priority -99"), "chain outbound has priority -99, not -105"),
+            (("priority -105", "priority -106"), "chain outbound has priority -106, not -105"),
             (("policy accept", "policy drop"), "chain outbound has policy drop, not accept"),
-            (("hook output", "hook postrouting"), None),
-            (("included_ports", "other_ports"), "set included_ports is missing"),
-            (('comment "traffic.sidecar.istio.io/excludeOutboundPorts"', 'comment "x"'), "has another comment")):
-        changed = text.replace(*change)
+            (("hook output", "hook prerouting"), "chain outbound is not of type nat at hook output"),
+            (("included_ports", "other_ports"), "set included_ports is missing",
+             'chain outbound: rule 12 ("to the proxy: includeOutboundPorts") is changed', "set other_ports was added"),
+            (('comment "traffic.sidecar.istio.io/excludeOutboundPorts"', 'comment "x"'), "set excluded_ports has another comment"),
+            (("type inet_service\n\t\tflags interval", "type inet_service\n\t\tflags interval,timeout"),
+             "set excluded_ports has another type or other flags"),
+            (("type inet_service\n\t\tflags interval", "type inet_service\n\t\tflags interval\n\t\tcounter"),
+             "set excluded_ports has an element that is no plain interval"),
+            (("type nat hook output priority -105; policy accept;", ""), "chain outbound is not of type nat at hook output")):
+        if change[0] not in text:
+            wrong.append(f"{change[0]!r} is not in the text")
+        changed = text.replace(change[0], change[1], text.count(change[0]) if "_ports" in change[0] else 1)
+        if "hook output" in change[0] and not change[1]:  # a chain without a hook cannot redirect
+            changed = re.sub("redirect to :[0-9]+", "accept", changed)
         result = run("nft", "-f", "-", check=False, input=changed)
-        if result.returncode != 0 and expected is None:
-            continue
         said = differences(FULL)
-        if not any(expected is None or expected in line for line in said):
-            wrong.append(f"{change}: --check says {said or result.stderr}")
+        if not said[:1] == expected[:1] or not set(expected) <= set(said):
+            wrong.append(f"{change}: expected {expected}, --check says {said} {result.stderr}")
     return wrong
 
 
