@@ -91,7 +91,7 @@ install: all
 
 # --- tests: NAME_test.c is a cmocka program, other tests are scripts; all of them speak TAP (tests/run counts)
 
-TEST_SOURCES := $(wildcard tests/unit/*_test.c)
+TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
 TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
 

@@ -24,47 +24,52 @@ static const struct spec {
 	const char *environment[2]; /* the second is an older name */
 	enum option_kind kind;
 	enum option_use use;
-	const char *word; /* the one word that is built, where others will be */
+	const char *words; /* that it may be, separated by commas; NULL: any */
+	const char *later; /* that are refused by name until they are built */
 	const char *help;
 } specs[] = {
-	[OPTION_DRY_RUN] = {"dry-run", 'n', {"DRY_RUN"}, KIND_SWITCH, USE_READ, NULL,
-		"print the rules as nft text, and change nothing"},
-	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, {"CLEANUP_ONLY"}, KIND_SWITCH, USE_READ, NULL, "remove the rules"},
-	[OPTION_CHECK] = {"check", 0, {NULL}, KIND_SWITCH, USE_READ, NULL,
-		"compare the kernel's rules with those asked for; exit 3 when they differ"},
-	[OPTION_FORCE_APPLY] = {"force-apply", 0, {"FORCE_APPLY"}, KIND_SWITCH, USE_READ, NULL,
-		"replace the rules even where they are right"},
-	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, {"SKIP_RULE_APPLY"}, KIND_SWITCH, USE_READ, NULL,
-		"read the settings, and change nothing"},
-	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, USE_READ, NULL, "print this"},
-	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, USE_READ, NULL, "print the version"},
-	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, USE_LATER, "nft", "what --dry-run prints: nft (json, iptables: later)"},
-	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, USE_LATER, "nft", "what programs the rules: nft (iptables: later)"},
-	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH, USE_LATER, NULL, "not built yet"},
-	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "not built yet"},
-	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, USE_LATER, NULL, "belongs to --explain"},
-	[OPTION_DIFF] = {"diff", 0, {NULL}, KIND_SWITCH, USE_LATER, NULL, "not built yet"},
-	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_LATER, "",
-		"belongs to the iptables backend"},
-	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT, USE_NOTHING, NULL,
-		"belongs to --run-validation"},
-	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION, USE_NOTHING, NULL,
-		"belongs to --run-validation"},
-	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, {"NETWORK_NAMESPACE"}, KIND_WORD, USE_NOTHING, NULL,
-		"no effect: the program works in the namespace that it runs in"},
-	[OPTION_DUAL_STACK] = {"dual-stack", 0, {"DUAL_STACK", "ISTIO_DUAL_STACK"}, KIND_SWITCH, USE_NOTHING, NULL,
-		"no effect: both families, always"},
-	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, {"NATIVE_NFTABLES"}, KIND_SWITCH, USE_NOTHING, NULL,
-		"no effect: nftables, always"},
-	[OPTION_CNI_MODE] = {"cni-mode", 0, {"CNI_MODE"}, KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
-	[OPTION_RECONCILE] = {"reconcile", 0, {"RECONCILE"}, KIND_SWITCH, USE_NOTHING, NULL,
-		"no effect: rules that differ are replaced, always"},
-	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', {"RESTORE_FORMAT"}, KIND_SWITCH, USE_NOTHING, NULL, "no effect"},
+	[OPTION_DRY_RUN] = {"dry-run", 'n', {"DRY_RUN"}, KIND_SWITCH, USE_READ,
+		.help = "print the rules as nft text, and change nothing"},
+	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, {"CLEANUP_ONLY"}, KIND_SWITCH, USE_READ, .help = "remove the rules"},
+	[OPTION_CHECK] = {"check", 0, {NULL}, KIND_SWITCH, USE_READ,
+		.help = "compare the kernel's rules with those asked for; exit 3 when they differ"},
+	[OPTION_DIFF] = {"diff", 0, {NULL}, KIND_SWITCH, USE_READ,
+		.help = "print what a run would add (+), remove (-) or change (~), and change nothing; exit 3 when there is any"},
+	[OPTION_FORCE_APPLY] = {"force-apply", 0, {"FORCE_APPLY"}, KIND_SWITCH, USE_READ,
+		.help = "replace the rules even where they are right"},
+	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, {"SKIP_RULE_APPLY"}, KIND_SWITCH, USE_READ,
+		.help = "read the settings, and change nothing"},
+	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, USE_READ, .help = "print this"},
+	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "print the version"},
+	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, USE_READ, "nft,json", "iptables",
+		"print the rules as nft text, or the plan as json, and change nothing (iptables: later)"},
+	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, USE_READ, "nft", "iptables",
+		"what programs the rules: nft (iptables: later)"},
+	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH, USE_LATER, .help = "not built yet"},
+	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD, USE_READ,
+		.help = "ADDRESS:PORT: say which rule decides about a connection there, and which setting asked for it"},
+	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: opened by this user ID"},
+	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: opened by this group ID"},
+	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: routed out of this interface"},
+	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "of --explain: answer in JSON"},
+	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_LATER,
+		.words = "", .help = "belongs to the iptables backend"},
+	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT, USE_NOTHING,
+		.help = "belongs to --run-validation"},
+	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION, USE_NOTHING,
+		.help = "belongs to --run-validation"},
+	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, {"NETWORK_NAMESPACE"}, KIND_WORD, USE_NOTHING,
+		.help = "no effect: the program works in the namespace that it runs in"},
+	[OPTION_DUAL_STACK] = {"dual-stack", 0, {"DUAL_STACK", "ISTIO_DUAL_STACK"}, KIND_SWITCH, USE_NOTHING,
+		.help = "no effect: both families, always"},
+	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, {"NATIVE_NFTABLES"}, KIND_SWITCH, USE_NOTHING,
+		.help = "no effect: nftables, always"},
+	[OPTION_CNI_MODE] = {"cni-mode", 0, {"CNI_MODE"}, KIND_SWITCH, USE_NOTHING, .help = "no effect"},
+	[OPTION_RECONCILE] = {"reconcile", 0, {"RECONCILE"}, KIND_SWITCH, USE_NOTHING,
+		.help = "no effect: rules that differ are replaced, always"},
+	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', {"RESTORE_FORMAT"}, KIND_SWITCH, USE_NOTHING, .help = "no effect"},
 	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, {"IPTABLES_TRACE_LOGGING"}, KIND_SWITCH, USE_NOTHING,
-		NULL, "no effect: every rule has a counter"},
+		.help = "no effect: every rule has a counter"},
 };
 static_assert(sizeof specs / sizeof *specs == OPTION_COUNT, "every option has a row");
 
@@ -289,35 +294,74 @@ static int read_arguments(struct options *options, struct arguments rest, struct
 
 /* --- what goes together */
 
-static int refuse_later(const struct options *options, struct error *e)
+/* Whether a text is one of the words that stand between commas. */
+static bool is_one_of(const char *text, const char *words)
+{
+	for (; words != NULL; words = strchr(words, ',') != NULL ? strchr(words, ',') + 1 : NULL)
+		if (is_word(words, strcspn(words, ","), text))
+			return true;
+	return false;
+}
+
+static bool is_given(const struct options *options, enum option option)
+{
+	return specs[option].kind == KIND_SWITCH ? options->on[option] : options->text[option] != NULL;
+}
+
+static int check_words(const struct options *options, struct error *e)
 {
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
 		const struct spec *spec = &specs[o];
 		const char *text = options->text[o];
 		char quote[ERROR_QUOTE_SIZE];
 
-		if (spec->use != USE_LATER || text == NULL || (spec->kind == KIND_SWITCH && !options->on[o]) ||
-			(spec->word != NULL && strcmp(text, spec->word) == 0))
+		if (!is_given(options, o) || (spec->words == NULL && spec->use != USE_LATER) ||
+			(spec->words != NULL && is_one_of(text, spec->words)))
 			continue;
-		if (spec->kind == KIND_SWITCH || spec->word == NULL)
+		if (spec->kind == KIND_SWITCH)
 			return error_set(e, EINVAL, "--%s is not built yet", spec->flag);
-		return error_set(e, EINVAL, "--%s %s is not built yet; valid: \"%s\"", spec->flag,
-			error_quote(quote, text, strlen(text)), spec->word);
+		(void)error_quote(quote, text, strlen(text));
+		if (spec->use == USE_LATER || is_one_of(text, spec->later))
+			return error_set(e, EINVAL, "--%s %s is not built yet; valid: \"%s\"", spec->flag, quote, spec->words);
+		return error_set(e, EINVAL, "--%s is %s; valid: %s", spec->flag, quote, spec->words);
 	}
 	return 0;
 }
 
+/* What the program is to do instead of applying the rules: one thing only, but for the pairs below. */
+static const enum option modes[] = {OPTION_EXPLAIN, OPTION_CHECK, OPTION_DIFF, OPTION_DRY_RUN, OPTION_FORMAT,
+	OPTION_CLEANUP_ONLY, OPTION_SKIP_RULE_APPLY};
+static const struct pair {
+	enum option first;
+	enum option second;
+} pairs[] = {
+	{OPTION_DRY_RUN, OPTION_FORMAT},
+	{OPTION_DRY_RUN, OPTION_CLEANUP_ONLY},
+	{OPTION_CHECK, OPTION_CLEANUP_ONLY},
+	{OPTION_DIFF, OPTION_CLEANUP_ONLY},
+};
+
+static bool go_together(enum option first, enum option second)
+{
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if (pairs[i].first == first && pairs[i].second == second)
+			return true;
+	return false;
+}
+
 static int refuse_contradictions(const struct options *options, struct error *e)
 {
-	static const enum option modes[] = {OPTION_CHECK, OPTION_DRY_RUN, OPTION_CLEANUP_ONLY, OPTION_SKIP_RULE_APPLY};
+	static const enum option of_explain[] = {OPTION_UID, OPTION_GID, OPTION_OIF, OPTION_JSON};
 	static const size_t count = sizeof modes / sizeof *modes;
 
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = i + 1; j < count; j++)
-			if (options->on[modes[i]] && options->on[modes[j]] &&
-				!(modes[i] == OPTION_DRY_RUN && modes[j] == OPTION_CLEANUP_ONLY))
+			if (is_given(options, modes[i]) && is_given(options, modes[j]) && !go_together(modes[i], modes[j]))
 				return error_set(e, EINVAL, "--%s and --%s cannot go together", specs[modes[i]].flag,
 					specs[modes[j]].flag);
+	for (size_t i = 0; i < sizeof of_explain / sizeof *of_explain; i++)
+		if (is_given(options, of_explain[i]) && !is_given(options, OPTION_EXPLAIN))
+			return error_set(e, EINVAL, "--%s belongs to --explain", specs[of_explain[i]].flag);
 	return 0;
 }
 
@@ -332,7 +376,7 @@ int options_read(int argc, char *const argv[], options_getter *get, struct optio
 		rc = read_arguments(ret, (struct arguments){argv + 1, argv + argc}, e);
 	if (rc < 0 || ret->on[OPTION_HELP] || ret->on[OPTION_VERSION])
 		return rc;
-	rc = refuse_later(ret, e);
+	rc = check_words(ret, e);
 	return rc == 0 ? refuse_contradictions(ret, e) : rc;
 }
 
@@ -366,6 +410,6 @@ void options_write_help(FILE *out)
 		write_names(out, specs[o].flag, specs[o].letter, specs[o].environment[0]);
 		(void)fprintf(out, " %s\n", specs[o].help);
 	}
-	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check found a difference; 255 no such flag\n",
+	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check or --diff found a difference; 255 no such flag\n",
 		out);
 }

@@ -7,9 +7,11 @@
 
 #include "init/identity.h"
 #include "init/options.h"
+#include "init/probe.h"
 #include "redirect/nft/table.h"
 #include "redirect/nft/text.h"
-#include "redirect/plan/plan.h"
+#include "redirect/plan/explain.h"
+#include "redirect/plan/plan_json.h"
 #include "redirect/plan/ruleset.h"
 
 #include <errno.h>
@@ -156,6 +158,51 @@ static int apply(const struct ruleset *want, bool force)
 	return PROGRAM_OK;
 }
 
+/* Prints a difference as what a run would do about it. */
+static void print_difference(void *context, const struct nft_difference *difference)
+{
+	static const char signs[] = {[NFT_MISSING] = '+', [NFT_ADDED] = '-', [NFT_CHANGED] = '~'};
+
+	(void)context;
+	(void)printf("%c %s\n", signs[difference->change], difference->subject);
+}
+
+static int diff(const struct ruleset *want)
+{
+	struct nft_differences differences = {.listener = print_difference};
+	struct error e;
+
+	if (nft_table_check(want, &differences, &e) < 0) {
+		say("%s", e.text);
+		return PROGRAM_FAILED;
+	}
+	if (flush() != PROGRAM_OK)
+		return PROGRAM_FAILED;
+	if (differences.count > 0)
+		return PROGRAM_DIFFERENT;
+	say("a run would change nothing");
+	return PROGRAM_OK;
+}
+
+static int explain(const struct options *options, const struct ruleset *want)
+{
+	struct explanation explanation;
+	struct explain_probe probe;
+	struct error e;
+
+	if (probe_read(options, &probe, &e) < 0) {
+		say("%s", e.text);
+		return PROGRAM_FAILED;
+	}
+	if (want != NULL)
+		explain_walk(want, &probe, &explanation);
+	if (options->on[OPTION_JSON])
+		explain_write_json(&probe, want != NULL ? &explanation : NULL, &options->settings, stdout);
+	else
+		explain_write_text(&probe, want != NULL ? &explanation : NULL, &options->settings, stdout);
+	return flush();
+}
+
 /* Does with the rules, or with none (NULL), what the options ask for. */
 static int act(const struct options *options, const struct ruleset *want)
 {
@@ -163,13 +210,22 @@ static int act(const struct options *options, const struct ruleset *want)
 		say("the settings are sound; nothing applied, as --skip-rule-apply asks");
 		return PROGRAM_OK;
 	}
-	if (options->on[OPTION_DRY_RUN]) {
+	if (options->on[OPTION_DRY_RUN] || options->text[OPTION_FORMAT] != NULL) {
 		nft_text_write(want, stdout);
 		return flush();
 	}
 	if (options->on[OPTION_CHECK])
 		return check(want);
+	if (options->on[OPTION_DIFF])
+		return diff(want);
+	if (options->text[OPTION_EXPLAIN] != NULL)
+		return explain(options, want);
 	return apply(want, options->on[OPTION_FORCE_APPLY]);
+}
+
+static bool wants_json_plan(const struct options *options)
+{
+	return options->text[OPTION_FORMAT] != NULL && strcmp(options->text[OPTION_FORMAT], "json") == 0;
 }
 
 static int run(struct options *options)
@@ -185,7 +241,10 @@ static int run(struct options *options)
 		return act(options, NULL);
 	if (build_plan(&options->settings, &plan) < 0)
 		return PROGRAM_FAILED;
-	if (plan.interception == PLAN_INTERCEPTION_NONE) {
+	if (wants_json_plan(options)) {
+		plan_write_json(&plan, stdout);
+		status = flush();
+	} else if (plan.interception == PLAN_INTERCEPTION_NONE) {
 		status = act(options, NULL);
 	} else {
 		ruleset_build(&plan, owner(name), &ruleset);

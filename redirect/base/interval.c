@@ -155,7 +155,7 @@ bool interval_list_equal(const struct interval_list *a, const struct interval_li
 	return a->count == 0 || memcmp(a->items, b->items, a->count * sizeof *a->items) == 0;
 }
 
-bool interval_list_contains(const struct interval_list *list, const uint8_t *key)
+const struct interval *interval_list_find(const struct interval_list *list, const uint8_t *key)
 {
 	size_t low = 0;
 	size_t high = list->count;
@@ -169,7 +169,7 @@ bool interval_list_contains(const struct interval_list *list, const uint8_t *key
 		else if (memcmp(key, item->last, list->key_size) > 0)
 			low = middle + 1;
 		else
-			return true;
+			return item;
 	}
-	return false;
+	return NULL;
 }

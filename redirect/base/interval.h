@@ -53,8 +53,8 @@ void interval_list_merge(struct interval_list *list);
 /* Whether two merged lists hold the same intervals. */
 bool interval_list_equal(const struct interval_list *a, const struct interval_list *b);
 
-/* Whether one of a merged list's intervals holds the key. */
-bool interval_list_contains(const struct interval_list *list, const uint8_t *key);
+/* The interval of a merged list that holds the key, or NULL. */
+const struct interval *interval_list_find(const struct interval_list *list, const uint8_t *key);
 
 /* Adds one to a key. Returns false when it was the highest key; it is then left alone. */
 bool interval_key_next(uint8_t *key, size_t key_size);

@@ -6,8 +6,8 @@
 
 #include "redirect/nft/compare_rules.h"
 #include "redirect/nft/encode.h"
-#include "redirect/nft/text.h"
 #include "redirect/nft/userdata.h"
+#include "redirect/plan/rule_value.h"
 
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
@@ -75,11 +75,11 @@ static void tell_interval(const struct rule_set *set, const uint8_t *first, cons
 	struct nft_differences *differences)
 {
 	struct interval interval = {0};
-	char text[NFT_TEXT_ELEMENT_SIZE];
+	char text[RULE_VALUE_SIZE];
 
 	memcpy(interval.first, first, rule_field_size(set->field));
 	memcpy(interval.last, last, rule_field_size(set->field));
-	nft_difference_tell(differences, change, "set %s: %s", set->name, nft_text_format(text, set->field, &interval));
+	nft_difference_tell(differences, change, "set %s: %s", set->name, rule_value_format(text, set->field, &interval));
 }
 
 /*

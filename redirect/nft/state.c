@@ -134,6 +134,20 @@ static int get_tables(struct nft_socket *socket, struct nft_state *state)
 	return nft_socket_read(socket, request.message, read_table, state);
 }
 
+int nft_state_find_table(struct nft_socket *socket, bool *ret_exists, struct error *e)
+{
+	struct nft_state state = {.exists = false};
+	struct request request;
+	int rc;
+
+	mnl_attr_put_strz(request_init(&request, NFT_MSG_GETTABLE, NLM_F_ACK), NFTA_TABLE_NAME, RULESET_TABLE);
+	rc = nft_socket_read(socket, request.message, read_table, &state);
+	*ret_exists = state.exists;
+	if (rc < 0 && rc != -ENOENT)
+		return error_set_errno(e, -rc, "cannot look for the table inet " RULESET_TABLE);
+	return 0;
+}
+
 /* --- chains, rules, sets: dumps, of which only our table's objects are kept: old kernels ignore the filter */
 
 static int read_chain(const struct nlmsghdr *message, void *context)

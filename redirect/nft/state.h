@@ -42,6 +42,9 @@ struct nft_state {
 	size_t other_count; /* stateful objects, flow tables, and what went beyond the limits */
 };
 
+/* Asks whether there is a table `inet weir`, and nothing else. Returns 0 or -errno. */
+int nft_state_find_table(struct nft_socket *socket, bool *ret_exists, struct error *e);
+
 /*
  * Reads the table `inet weir` with all that is in it. Returns 0, -EINTR where it changed meanwhile (read again, on a
  * new socket), or -errno. nft_state_free() must be called in any case.

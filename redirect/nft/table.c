@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The way of an application. A fresh namespace is the common case, and must not wait: the table is created exclusively,
- * in a transaction that only adds. Deleting a table makes the closing of the socket wait some milliseconds for the
- * kernel's grace period; so only where the kernel says that a table is there already is it read back, and only where
- * it differs do a deletion and the new table go out, as one transaction.
+ * in a transaction that only adds. A transaction that deletes a table, or that the kernel takes back, waits some
+ * milliseconds for the kernel's grace period. So the kernel is asked first whether a table is there; one that is, is
+ * read back, and only where it differs do a deletion and the new table go out, as one transaction.
  *
  * Others may apply to the same namespace at the same time. Whoever comes second finds a table and compares; where it
  * changes while it is read, it is read again.
@@ -134,6 +134,18 @@ static int is_applied(const struct ruleset *want, bool *ret_applied, struct erro
 	return rc;
 }
 
+static int find_table(bool *ret_exists, struct error *e)
+{
+	struct nft_socket socket;
+	int rc = nft_socket_open(&socket, e);
+
+	if (rc < 0)
+		return rc;
+	rc = nft_state_find_table(&socket, ret_exists, e);
+	nft_socket_close(&socket);
+	return rc;
+}
+
 /* What to do about a table that is there. */
 static int settle(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e)
 {
@@ -174,12 +186,15 @@ int nft_table_apply(const struct ruleset *want, bool force, enum nft_outcome *re
 
 	if (want == NULL)
 		return remove_table(ret_outcome, e);
-	/* Between "it is there" and the deletion it may have gone, and between both may have come: then, once more. */
+	/* Between the look and the transaction it may have come (-EEXIST) or gone (-ENOENT): then, once more. */
 	for (int attempt = 0; (rc == -ENOENT || rc == -EEXIST) && attempt < ATTEMPT_MAX; attempt++) {
+		bool exists;
+
+		rc = find_table(&exists, e);
+		if (rc < 0)
+			break;
 		*ret_outcome = NFT_CREATED;
-		rc = transact(want, false, e);
-		if (rc == -EEXIST)
-			rc = settle(want, force, ret_outcome, e);
+		rc = exists ? settle(want, force, ret_outcome, e) : transact(want, false, e);
 	}
 	return rc == -ENOBUFS ? confirm(want, e) : rc;
 }

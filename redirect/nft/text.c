@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect/nft/text.h"
 
-#include "redirect/base/address.h"
+#include "redirect/plan/rule_value.h"
 
 #include <assert.h>
-#include <netinet/in.h>
 #include <string.h>
 
 /* A line of elements is wrapped behind this many columns. */
@@ -26,119 +25,15 @@ static const struct field_text {
 };
 static_assert(sizeof field_texts / sizeof *field_texts == RULE_FIELD_COUNT, "every field has a text");
 
-static uint32_t key_number(const uint8_t *key, size_t size)
-{
-	uint32_t number = 0;
-
-	for (size_t i = 0; i < size; i++)
-		number = number << 8 | key[i];
-	return number;
-}
-
-static void format_address(char out[ADDRESS_TEXT_SIZE], enum rule_field field, const uint8_t *key)
-{
-	struct address address = {.bytes = {[10] = 0xff, [11] = 0xff}};
-
-	if (rule_field_size(field) == 4)
-		memcpy(address.bytes + 12, key, 4);
-	else
-		memcpy(address.bytes, key, 16);
-	(void)address_format(out, &address);
-}
-
-/* The prefix length of an interval that is one CIDR, or -1. */
-static int cidr_prefix(const struct interval *interval, size_t size)
-{
-	size_t i = 0;
-	int prefix;
-	unsigned differ;
-
-	while (i < size && interval->first[i] == interval->last[i])
-		i++;
-	prefix = (int)i * 8;
-	if (i == size)
-		return prefix;
-	/* In the byte where they part, the differing bits must be the low ones: 0 to 1 in each. */
-	differ = (unsigned)(interval->first[i] ^ interval->last[i]);
-	if ((differ & (differ + 1)) != 0 || (interval->first[i] & differ) != 0)
-		return -1;
-	for (; differ != 0; differ >>= 1)
-		prefix--;
-	prefix += 8;
-	while (++i < size)
-		if (interval->first[i] != 0 || interval->last[i] != 0xff)
-			return -1;
-	return prefix;
-}
-
-static void format_addresses(char out[NFT_TEXT_ELEMENT_SIZE], enum rule_field field, const struct interval *interval)
-{
-	size_t size = rule_field_size(field);
-	int prefix = cidr_prefix(interval, size);
-	char first[ADDRESS_TEXT_SIZE];
-	char last[ADDRESS_TEXT_SIZE];
-
-	format_address(first, field, interval->first);
-	format_address(last, field, interval->last);
-	if (prefix == (int)size * 8)
-		(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "%.46s", first);
-	else if (prefix >= 0)
-		(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "%.46s/%d", first, prefix);
-	else
-		(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "%.46s-%.46s", first, last);
-}
-
-/* A name that ends before its padding is exact; else it is a beginning of names. */
-static void format_name(char out[NFT_TEXT_ELEMENT_SIZE], const struct interval *interval)
-{
-	bool pattern = interval->last[INTERVAL_KEY_MAX - 1] == 0xff;
-
-	(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "\"%.16s%s\"", (const char *)interval->first, pattern ? "*" : "");
-}
-
-static void format_numbers(char out[NFT_TEXT_ELEMENT_SIZE], enum rule_field field, const struct interval *interval)
-{
-	size_t size = rule_field_size(field);
-	uint32_t first = key_number(interval->first, size);
-	uint32_t last = key_number(interval->last, size);
-
-	if (first == last)
-		(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "%u", first);
-	else
-		(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "%u-%u", first, last);
-}
-
-const char *nft_text_format(char out[NFT_TEXT_ELEMENT_SIZE], enum rule_field field, const struct interval *interval)
-{
-	switch (field) {
-	case RULE_FIELD_OIFNAME:
-		format_name(out, interval);
-		break;
-	case RULE_FIELD_L4PROTO:
-		(void)snprintf(out, NFT_TEXT_ELEMENT_SIZE, "%s", interval->first[0] == IPPROTO_TCP ? "tcp" : "udp");
-		break;
-	case RULE_FIELD_IPV4_SADDR:
-	case RULE_FIELD_IPV4_DADDR:
-	case RULE_FIELD_IPV6_SADDR:
-	case RULE_FIELD_IPV6_DADDR:
-		format_addresses(out, field, interval);
-		break;
-	default:
-		format_numbers(out, field, interval);
-		break;
-	}
-	return out;
-}
-
 static void write_elements(const struct rule_set *set, FILE *out)
 {
 	int column = 0;
 
 	(void)fputs("\t\telements = { ", out);
 	for (size_t i = 0; i < set->elements->count; i++) {
-		char text[NFT_TEXT_ELEMENT_SIZE];
+		char text[RULE_VALUE_SIZE];
 
-		(void)nft_text_format(text, set->field, &set->elements->items[i]);
+		(void)rule_value_format(text, set->field, &set->elements->items[i]);
 		if (i > 0)
 			(void)fputs(column > ELEMENT_COLUMNS ? ",\n\t\t\t" : ", ", out);
 		column = column > ELEMENT_COLUMNS ? 0 : column;
@@ -160,17 +55,17 @@ static void write_bounds(const struct rule_match *match, FILE *out)
 {
 	struct interval first = match->value;
 	struct interval last = match->value;
-	char text[NFT_TEXT_ELEMENT_SIZE];
+	char text[RULE_VALUE_SIZE];
 
 	memcpy(first.last, first.first, sizeof first.last);
 	memcpy(last.first, last.last, sizeof last.first);
-	(void)fprintf(out, "%s-", nft_text_format(text, match->field, &first));
-	(void)fprintf(out, "%s ", nft_text_format(text, match->field, &last));
+	(void)fprintf(out, "%s-", rule_value_format(text, match->field, &first));
+	(void)fprintf(out, "%s ", rule_value_format(text, match->field, &last));
 }
 
 static void write_match(const struct rule_match *match, FILE *out)
 {
-	char text[NFT_TEXT_ELEMENT_SIZE];
+	char text[RULE_VALUE_SIZE];
 
 	(void)fprintf(out, "%s ", field_texts[match->field].match);
 	if (match->op == RULE_IN_SET)
@@ -179,7 +74,7 @@ static void write_match(const struct rule_match *match, FILE *out)
 		write_bounds(match, out);
 	else
 		(void)fprintf(out, "%s%s ", match->op == RULE_IS_NOT ? "!= " : "",
-			nft_text_format(text, match->field, &match->value));
+			rule_value_format(text, match->field, &match->value));
 }
 
 static void write_rule(const struct rule *rule, FILE *out)

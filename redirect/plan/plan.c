@@ -17,9 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The highest user or group ID; the one above stands for "none" in the kernel. */
-#define ID_MAX (UINT32_MAX - 1)
-
 static const size_t list_key_sizes[] = {
 	[PLAN_PROXY_UIDS] = 4,
 	[PLAN_PROXY_GIDS] = 4,
@@ -75,7 +72,7 @@ static const char *read_ports(const struct item *item, struct sink *sink, int *r
 
 static const char *read_ids(const struct item *item, struct sink *sink, int *rc)
 {
-	return read_numbers(item, sink, rc, ID_MAX);
+	return read_numbers(item, sink, rc, VALUE_ID_MAX);
 }
 
 static const char *read_interface(const struct item *item, struct sink *sink, int *rc)

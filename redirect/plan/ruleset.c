@@ -33,31 +33,45 @@ size_t rule_field_size(enum rule_field field)
 
 /* Each list of the plan as a set: its name in the listing, and the setting that filled it. */
 static const struct rule_set set_of_list[] = {
-	[PLAN_PROXY_UIDS] = {"proxy_uids", RULE_FIELD_SKUID, "the proxy runs as", NULL},
-	[PLAN_PROXY_GIDS] = {"proxy_gids", RULE_FIELD_SKGID, "the proxy runs as, by group", NULL},
-	[PLAN_EXCLUDED_INTERFACES] = {"excluded_interfaces", RULE_FIELD_OIFNAME,
+	[PLAN_PROXY_UIDS] = {"proxy_uids", RULE_FIELD_SKUID, SETTING_PROXY_UID, "the proxy runs as", NULL},
+	[PLAN_PROXY_GIDS] = {"proxy_gids", RULE_FIELD_SKGID, SETTING_PROXY_GID, "the proxy runs as, by group", NULL},
+	[PLAN_EXCLUDED_INTERFACES] = {"excluded_interfaces", RULE_FIELD_OIFNAME, SETTING_EXCLUDE_INTERFACES,
 		"traffic.sidecar.istio.io/excludeInterfaces", NULL},
-	[PLAN_EXCLUDED_PORTS] = {"excluded_ports", RULE_FIELD_TCP_DPORT,
+	[PLAN_EXCLUDED_PORTS] = {"excluded_ports", RULE_FIELD_TCP_DPORT, SETTING_EXCLUDE_OUTBOUND_PORTS,
 		"traffic.sidecar.istio.io/excludeOutboundPorts", NULL},
-	[PLAN_INCLUDED_PORTS] = {"included_ports", RULE_FIELD_TCP_DPORT,
+	[PLAN_INCLUDED_PORTS] = {"included_ports", RULE_FIELD_TCP_DPORT, SETTING_INCLUDE_OUTBOUND_PORTS,
 		"traffic.sidecar.istio.io/includeOutboundPorts", NULL},
-	[PLAN_EXCLUDED_IPV4] = {"excluded_ipv4", RULE_FIELD_IPV4_DADDR,
+	[PLAN_EXCLUDED_IPV4] = {"excluded_ipv4", RULE_FIELD_IPV4_DADDR, SETTING_EXCLUDE_OUTBOUND_IP_RANGES,
 		"traffic.sidecar.istio.io/excludeOutboundIPRanges", NULL},
-	[PLAN_EXCLUDED_IPV6] = {"excluded_ipv6", RULE_FIELD_IPV6_DADDR,
+	[PLAN_EXCLUDED_IPV6] = {"excluded_ipv6", RULE_FIELD_IPV6_DADDR, SETTING_EXCLUDE_OUTBOUND_IP_RANGES,
 		"traffic.sidecar.istio.io/excludeOutboundIPRanges", NULL},
-	[PLAN_INCLUDED_IPV4] = {"included_ipv4", RULE_FIELD_IPV4_DADDR,
+	[PLAN_INCLUDED_IPV4] = {"included_ipv4", RULE_FIELD_IPV4_DADDR, SETTING_INCLUDE_OUTBOUND_IP_RANGES,
 		"traffic.sidecar.istio.io/includeOutboundIPRanges", NULL},
-	[PLAN_INCLUDED_IPV6] = {"included_ipv6", RULE_FIELD_IPV6_DADDR,
+	[PLAN_INCLUDED_IPV6] = {"included_ipv6", RULE_FIELD_IPV6_DADDR, SETTING_INCLUDE_OUTBOUND_IP_RANGES,
 		"traffic.sidecar.istio.io/includeOutboundIPRanges", NULL},
 };
 static_assert(sizeof set_of_list / sizeof *set_of_list == PLAN_LIST_COUNT, "every list has a set");
 
-static struct rule *add_rule(struct rule_chain *chain, enum rule_verdict verdict, const char *comment)
+const struct rule_set *ruleset_set_of(enum plan_list list)
+{
+	return &set_of_list[list];
+}
+
+const struct rule_set *ruleset_find_set(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		if (strcmp(ruleset->sets[i].name, name) == 0)
+			return &ruleset->sets[i];
+	return NULL;
+}
+
+static struct rule *add_rule(struct rule_chain *chain, enum rule_verdict verdict, enum setting setting,
+	const char *comment)
 {
 	struct rule *rule = &chain->rules[chain->rule_count++];
 
 	assert(chain->rule_count <= RULESET_RULE_MAX);
-	*rule = (struct rule){.counted = true, .verdict = verdict, .comment = comment};
+	*rule = (struct rule){.counted = true, .verdict = verdict, .setting = setting, .comment = comment};
 	return rule;
 }
 
@@ -96,17 +110,17 @@ static void match_set(struct rule *rule, enum plan_list list)
 static void bypass(struct rule_chain *chain, const struct redirect_plan *plan, enum plan_list list, const char *comment)
 {
 	if (plan->lists[list].count > 0)
-		match_set(add_rule(chain, RULE_RETURN, comment), list);
+		match_set(add_rule(chain, RULE_RETURN, set_of_list[list].setting, comment), list);
 }
 
 /*
  * Redirects; what else must match is added to the rule that it returns. nft wants the protocol in the same rule as the
  * port to redirect to, although the chain's first rule has settled it; a match of ports implies it.
  */
-static struct rule *redirect(struct rule_chain *chain, const struct redirect_plan *plan, bool of_ports,
-	const char *comment)
+static struct rule *redirect(struct rule_chain *chain, const struct redirect_plan *plan, enum setting setting,
+	bool of_ports, const char *comment)
 {
-	struct rule *rule = add_rule(chain, RULE_REDIRECT, comment);
+	struct rule *rule = add_rule(chain, RULE_REDIRECT, setting, comment);
 
 	if (!of_ports)
 		match_l4proto(rule, RULE_IS, IPPROTO_TCP);
@@ -117,8 +131,10 @@ static struct rule *redirect(struct rule_chain *chain, const struct redirect_pla
 static void capture(struct rule_chain *chain, const struct redirect_plan *plan, enum plan_list list,
 	const char *comment)
 {
+	const struct rule_set *set = &set_of_list[list];
+
 	if (plan->lists[list].count > 0)
-		match_set(redirect(chain, plan, set_of_list[list].field == RULE_FIELD_TCP_DPORT, comment), list);
+		match_set(redirect(chain, plan, set->setting, set->field == RULE_FIELD_TCP_DPORT, comment), list);
 }
 
 /*
@@ -135,19 +151,19 @@ static void chain_pod_local(struct rule_chain *chain, const struct redirect_plan
 	bool single = memcmp(plan->loopback.first, plan->loopback.last, 4) == 0;
 
 	if (!plan->include_loopback) {
-		match_oifname(add_rule(chain, RULE_RETURN, "stays in the pod"), "lo");
+		match_oifname(add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod"), "lo");
 		return;
 	}
-	rule = add_rule(chain, RULE_RETURN, "stays in the pod: from inbound passthrough");
+	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod: from inbound passthrough");
 	match_oifname(rule, "lo");
 	add_match(rule, RULE_FIELD_IPV4_SADDR, RULE_IS, passthrough4, passthrough4);
-	rule = add_rule(chain, RULE_RETURN, "stays in the pod: from inbound passthrough");
+	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod: from inbound passthrough");
 	match_oifname(rule, "lo");
 	add_match(rule, RULE_FIELD_IPV6_SADDR, RULE_IS, passthrough6, passthrough6);
-	rule = add_rule(chain, RULE_RETURN, "stays in the pod: loopbackCIDR");
+	rule = add_rule(chain, RULE_RETURN, SETTING_LOOPBACK_CIDR, "stays in the pod: loopbackCIDR");
 	add_match(rule, RULE_FIELD_IPV4_DADDR, single ? RULE_IS : RULE_WITHIN, plan->loopback.first,
 		plan->loopback.last);
-	rule = add_rule(chain, RULE_RETURN, "stays in the pod");
+	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod");
 	add_match(rule, RULE_FIELD_IPV6_DADDR, RULE_IS, localhost6, localhost6);
 }
 
@@ -158,7 +174,7 @@ static void chain_outbound(struct rule_chain *chain, const struct redirect_plan 
 	chain->name = "outbound";
 	chain->priority = RULESET_PRIORITY_OUTBOUND;
 
-	rule = add_rule(chain, RULE_RETURN, "only TCP is redirected");
+	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "only TCP is redirected");
 	rule->counted = false;
 	match_l4proto(rule, RULE_IS_NOT, IPPROTO_TCP);
 
@@ -172,12 +188,13 @@ static void chain_outbound(struct rule_chain *chain, const struct redirect_plan 
 
 	capture(chain, plan, PLAN_INCLUDED_PORTS, "to the proxy: includeOutboundPorts");
 	if (plan->include_everything) {
-		(void)redirect(chain, plan, false, "to the proxy: includeOutboundIPRanges is *");
+		(void)redirect(chain, plan, SETTING_INCLUDE_OUTBOUND_IP_RANGES, false,
+			"to the proxy: includeOutboundIPRanges is *");
 		return;
 	}
 	capture(chain, plan, PLAN_INCLUDED_IPV4, "to the proxy: includeOutboundIPRanges");
 	capture(chain, plan, PLAN_INCLUDED_IPV6, "to the proxy: includeOutboundIPRanges");
-	(void)add_rule(chain, RULE_CONTINUE, "bypass: everything else");
+	(void)add_rule(chain, RULE_CONTINUE, SETTING_INCLUDE_OUTBOUND_IP_RANGES, "bypass: everything else");
 }
 
 /* Bytes at `text` that are whole characters of UTF-8, at most `limit`. */

@@ -67,12 +67,14 @@ struct rule {
 	bool counted;
 	enum rule_verdict verdict;
 	uint16_t port;
+	enum setting setting; /* that asked for it; SETTING_COUNT: none, it is always there */
 	const char *comment;
 };
 
 struct rule_set {
 	const char *name;
 	enum rule_field field; /* what its elements are compared with: gives their type */
+	enum setting setting;  /* that filled it */
 	const char *comment;
 	const struct interval_list *elements; /* never empty */
 };
@@ -94,6 +96,12 @@ struct ruleset {
 
 /* Bytes of a field's value, and of the keys of a set that it is looked up in. */
 size_t rule_field_size(enum rule_field field);
+
+/* The set that one of the plan's lists becomes, without elements. */
+const struct rule_set *ruleset_set_of(enum plan_list list);
+
+/* The ruleset's set of that name, or NULL. */
+const struct rule_set *ruleset_find_set(const struct ruleset *ruleset, const char *name);
 
 /*
  * Makes the rules of a plan that intercepts. `owner` names the pod in the table's comment, and may be NULL; what does

@@ -92,6 +92,16 @@ const struct setting_spec *setting_spec(enum setting setting)
 	return &specs[setting];
 }
 
+const char *setting_name(enum setting setting)
+{
+	const struct setting_spec *spec = setting_spec(setting);
+
+	return spec->annotation != NULL ? spec->annotation
+	       : spec->key != NULL      ? spec->key
+	       : spec->flag != NULL     ? spec->flag
+					: spec->environment[0];
+}
+
 void settings_set(struct settings *settings, enum setting setting, enum setting_way way, const char *spelling,
 	const char *text, size_t length)
 {

@@ -89,6 +89,9 @@ struct setting_spec {
 /* The row of a setting. */
 const struct setting_spec *setting_spec(enum setting setting);
 
+/* The name that a setting goes by wherever it came from: its annotation, else its configuration key, flag or variable. */
+const char *setting_name(enum setting setting);
+
 /* A setting's text and where it came from. */
 struct setting_value {
 	const char *text; /* not NULL; borrowed, or file_text */

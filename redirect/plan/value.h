@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The highest user or group ID; the one above stands for "none" in the kernel. */
+#define VALUE_ID_MAX (UINT32_MAX - 1)
+
 /* An address or a CIDR, host bits cleared. An IPv4-mapped IPv6 range is the IPv4 range that it stands for. */
 struct value_range {
 	bool ipv4;

@@ -5,6 +5,7 @@ weir-init as a template sees it: flags and variables in; exit status, messages a
 
 Flags and variables are taken from --help, so that one that is forgotten here is missed. TAP on stdout.
 """
+import json
 import re
 import subprocess
 import sys
@@ -106,9 +107,8 @@ def test_not_built_is_refused(_):
     wrong = []
     for flag, value in NOT_BUILT.items():
         wrong += expect(flag, Run(f"--{flag}={value}"), 1, f'flag --{flag}: "{value}" is not built yet; valid: ')
-    for arguments, text in ((["--run-validation"], "--run-validation"), (["--explain", "1.1.1.1:80"], "--explain"),
-                            (["--uid", "1"], "--uid"), (["--gid=1"], "--gid"), (["--oif=x"], "--oif"), (["--json"], "--json"),
-                            (["--diff"], "--diff"), (["--format=json"], '--format "json"'), (["--backend", "iptables"], '--backend "iptables"'),
+    for arguments, text in ((["--run-validation"], "--run-validation"), (["--format=iptables"], '--format "iptables"'),
+                            (["--backend", "iptables"], '--backend "iptables"'),
                             (["--force-iptables-binary=legacy"], '--force-iptables-binary "legacy"')):
         wrong += expect(str(arguments), Run(*arguments), 1, f"{text} is not built yet")
     wrong += expect("what is", Run("-n", "--format=nft", "--backend", "nft", "--run-validation=false", "--force-iptables-binary="), 0)
@@ -134,7 +134,10 @@ def test_exit_statuses(_):
             (["--istio-service-cidr"], 255, "flag needs an argument: --istio-service-cidr"), (["x"], 1, 'unexpected argument "x"'),
             (["--dual-stack", "true"], 1, "--dual-stack=true"), (["--dry-run=maybe"], 1, 'flag --dry-run is "maybe"; valid: true, false'),
             (["--", "x"], 1, '"x"'), (["--probe-timeout=5"], 1, "a duration as 5s"), (["--iptables-probe-port=0"], 1, "1 to 65535"),
-            (["--check", "--dry-run"], 1, "cannot go together"), (["--check", "--cleanup-only"], 1, "cannot go together"),
+            (["--check", "--dry-run"], 1, "cannot go together"), (["--check", "--diff"], 1, "cannot go together"),
+            (["--format=json", "--check"], 1, "--check and --format cannot go together"), (["--format=xml"], 1, '"xml"; valid: nft,json'),
+            (["--backend=x"], 1, '"x"; valid: nft'), (["--uid", "1"], 1, "--uid belongs to --explain"),
+            (["--gid=1"], 1, "--gid belongs"), (["--oif=x"], 1, "--oif belongs"), (["--json"], 1, "--json belongs"),
             (["--version"], 0, ""), (["-h"], 0, "")):
         wrong += expect(str(arguments), Run(*arguments), status, text)
     wrong += expect("variable", Run(DRY_RUN="maybe"), 1, 'environment variable DRY_RUN is "maybe"; valid: true, false')
@@ -191,7 +194,7 @@ def test_a_life(_):
     wrong += expect("forced", Run("-i", "*", "--force-apply"), 0, "weir-init: replaced\n", "")
     wrong += expect("replaced", Run("-i", "10.0.0.0/8"), 0, "weir-init: replaced\n", "")
     wrong += expect("check", Run("-i", "10.0.0.0/8", "--check"), 0, "as asked for", "")
-    wrong += expect("check of others", Run("-i", "10.0.0.0/9", "--check"), 3, "set included_ipv4: 10.0.0.0/9 is missing")
+    wrong += expect("check of others", Run("-i", "10.0.0.0/9", "--check"), 3, "set included_ipv4: 10.128.0.0/9 was added")
     before = nft("list", "ruleset")
     wrong += expect("dry", Run("-i", "1.1.1.1", "-n"), 0, out="delete table inet weir")
     if nft("list", "ruleset") != before:
@@ -206,6 +209,88 @@ def test_a_life(_):
     if nft("list", "ruleset") != foreign:
         wrong.append(f"foreign rules: {foreign}\nthen\n{nft('list', 'ruleset')}")
     nft("flush", "ruleset")
+    return wrong
+
+
+def test_explain(_):
+    """The words; that they are true is for explain_test.c."""
+    settings = ["-i", "10.0.0.0/8,2001:db8::/32", "-o", "5432", "-c", "net+"]
+    wrong = expect("nothing there", Run(*settings, "--explain", "10.1.2.3:80", "--uid=1", "--gid=1", "--oif=eth0"), 0, "", """\
+10.1.2.3:80 goes to the proxy, port 15001
+  rule 7 of chain outbound: "to the proxy: includeOutboundIPRanges"
+  matched: 10.0.0.0/8 in set included_ipv4
+  asked for by: flag --istio-service-cidr
+""")
+    for arguments, words in (
+            (["10.1.2.3:5432"], 'way\n  rule 3 of chain outbound: "bypass: excludeOutboundPorts"\n  matched: 5432 in set excluded_ports\n'
+             "  asked for by: flag --istio-local-outbound-ports-exclude\n  assumed: a user and a group that is not the proxy's\n"
+             "  assumed: out of an interface that no rule names\n"),
+            (["10.1.2.3:80", "--uid=1337"], "the proxy's own connections\"\n  matched: 1337 in set proxy_uids\n  asked for by: default of proxy-uid"),
+            (["10.1.2.3:80", "--oif", "net7"], 'rule 2 of chain outbound: "bypass: excludeInterfaces"\n  matched: "net*" in set'),
+            (["127.0.0.1:80"], '"stays in the pod"\n  asked for by: no setting, it is always so'),
+            (["[2001:db8::7]:443"], "[2001:db8::7]:443 goes to the proxy, port 15001"),
+            (["9.9.9.9:80"], '"bypass: everything else"\n  asked for by: flag --istio-service-cidr'),
+            (["9.9.9.9:80", "-m", "NONE"], "goes its own way\n  there are no rules\n  asked for by: flag --istio-inbound-interception-mode")):
+        wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 0, "", words)
+    answer = json.loads(Run(*settings, "--explain", "10.1.2.3:80", "--json", "--gid", "7").out)
+    expected = {"destination": "10.1.2.3:80", "uid": None, "gid": 7, "interface": None, "decision": "redirect", "port": 15001,
+                "chain": "outbound", "rule": 7, "comment": "to the proxy: includeOutboundIPRanges", "set": "included_ipv4",
+                "element": "10.0.0.0/8", "setting": "traffic.sidecar.istio.io/includeOutboundIPRanges",
+                "origin": "flag --istio-service-cidr"}
+    if answer != expected:
+        wrong.append(f"JSON: {answer}")
+    answer = json.loads(Run("--explain", "[::1]:80", "--json", "-m", "NONE").out)
+    if (answer["decision"], answer["rule"], answer["origin"]) != ("bypass", None, "flag --istio-inbound-interception-mode"):
+        wrong.append(f"JSON without rules: {answer}")
+    for arguments, words in ((["::1:80"], "[IPV6-ADDRESS]:PORT"), (["10.0.0.1"], "ADDRESS:PORT"), (["10.0.0.1:"], "ADDRESS:PORT"),
+                             (["10.0.0.1:65536"], "ADDRESS:PORT"), (["host:80"], '"host:80" is no destination'), (["[::1:80"], "ADDRESS:PORT"),
+                             ([""], "ADDRESS:PORT"), ([":80"], "ADDRESS:PORT"), (["[]:80"], "ADDRESS:PORT"),
+                             (["1.1.1.1:80", "--uid=root"], 'flag --uid is "root"; valid: one ID, 0 to 4294967294'),
+                             (["1.1.1.1:80", "--gid=-1"], "flag --gid"), (["1.1.1.1:80", "--oif=eth+"], "the name of one interface")):
+        wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 1, words)
+    return wrong
+
+
+def test_diff(_):
+    Run("--cleanup-only")
+    wrong = expect("no table", Run("-i", "*", "--diff"), 3, "", "+ the table inet weir\n")
+    wrong += expect("none wanted", Run("-m", "NONE", "--diff"), 0, "a run would change nothing")
+    Run("-i", "*", "-o", "80-90")
+    wrong += expect("equal", Run("-i", "*", "-o", "80-90", "--diff"), 0, "weir-init: a run would change nothing\n")
+    before = nft("list", "ruleset")
+    result = Run("-i", "*", "-o", "82-92", "-p", "15101", "--diff")
+    wanted = """\
++ set excluded_ports: 91-92
+- set excluded_ports: 80-81
+~ chain outbound: rule 6 ("to the proxy: includeOutboundIPRanges is *") is changed
+"""
+    if result.status != 3 or result.out != wanted:
+        wrong.append(f"diff: {result.status} {result.out}")
+    wrong += expect("cleanup", Run("--cleanup-only", "--diff"), 3, "", "- the table inet weir\n")
+    many = Run("-i", "*", "-o", ",".join(str(port) for port in range(1, 200, 2)), "--diff").out
+    if many.count("\n+") + many.count("\n-") < 90:
+        wrong.append(f"of a hundred differences only {many}")
+    if nft("list", "ruleset") != before:
+        wrong.append("--diff has changed the rules")
+    return wrong
+
+
+def test_plan_as_json(_):
+    result = Run("--format=json", "-i", "10.0.0.0/8,10.128.0.0/9,::1", "-c", "eth+", "-o", "80,82-84", "-n")
+    plan = json.loads(result.out)
+    expected = {"interception": "REDIRECT", "proxy_port": 15001, "include_everything": False, "include_loopback": True,
+                "loopback": "127.0.0.1", "lists": {
+                    "proxy_uids": ["1337"], "proxy_gids": ["1337"], "excluded_interfaces": ["eth*"],
+                    "excluded_ports": ["80", "82-84"], "included_ports": [], "excluded_ipv4": [], "excluded_ipv6": [],
+                    "included_ipv4": ["10.0.0.0/8"], "included_ipv6": ["::1"]}}
+    wrong = [] if plan == expected else [f"plan: {plan}"]
+    if json.loads(Run("--format=json", "-m", "NONE").out)["interception"] != "NONE":
+        wrong.append("no NONE")
+    Run("--cleanup-only")
+    for arguments in (["--format=json"], ["--format=nft"]):
+        Run(*arguments, "-i", "*")
+        if nft("list", "tables"):
+            wrong.append(f"{arguments}: applied")
     return wrong
 
 
