@@ -35,6 +35,8 @@
 #define TEXT_SIZE 1024
 #define PROXY_PORT 15001
 #define OUTSIDE_PORT 9999
+/* Source ports begin above those that something listens on. */
+#define PORT_MIN 16000
 /* Milliseconds; every connection here is answered at once. */
 #define PATIENCE 5000
 
@@ -262,6 +264,22 @@ static void draw_probe(struct explain_probe *probe)
 	memcpy(probe->oif, oif, strlen(oif));
 }
 
+/*
+ * Every connection gets a source port of its own. One that had the addresses and ports of an earlier connection would
+ * belong to it in the eyes of connection tracking, and go where that one went.
+ */
+static void bind_to_fresh_port(int fd, int family)
+{
+	static uint16_t next = PORT_MIN;
+	struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(next)};
+	struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(next)};
+
+	if ((family == AF_INET6 ? bind(fd, (struct sockaddr *)&any6, sizeof any6)
+				: bind(fd, (struct sockaddr *)&any4, sizeof any4)) < 0)
+		die("bind");
+	next = next == UINT16_MAX ? PORT_MIN : (uint16_t)(next + 1);
+}
+
 /* A socket of a user and a group; the process stays what it is. */
 static int open_as(const struct explain_probe *probe, int family)
 {
@@ -275,6 +293,7 @@ static int open_as(const struct explain_probe *probe, int family)
 		die("become root again");
 	if (fd < 0)
 		die("socket");
+	bind_to_fresh_port(fd, family);
 	return fd;
 }
 
