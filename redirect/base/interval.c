@@ -127,6 +127,51 @@ static bool belongs_to(const struct interval_list *list, const struct interval *
 	return memcmp(next->first, limit, list->key_size) <= 0;
 }
 
+/* One pass of the sort below. Returns false, with nothing moved, where all items have the same byte there. */
+static bool sort_by_byte(const struct interval *from, struct interval *to, size_t count, size_t byte)
+{
+	size_t places[256] = {0};
+	size_t place = 0;
+
+	for (size_t i = 0; i < count; i++)
+		places[from[i].first[byte]]++;
+	if (places[from[0].first[byte]] == count)
+		return false;
+	for (size_t value = 0; value < 256; value++) {
+		size_t here = places[value];
+
+		places[value] = place;
+		place += here;
+	}
+	for (size_t i = 0; i < count; i++)
+		to[places[from[i].first[byte]]++] = from[i];
+	return true;
+}
+
+/*
+ * By the keys' bytes, the last one first, each pass keeping the order of the one before: for four bytes a fifth of the
+ * work of comparing. Without memory for a second array, the library sorts.
+ */
+static void sort(struct interval_list *list)
+{
+	struct interval *spare = malloc(list->count * sizeof *spare);
+
+	if (spare == NULL) {
+		qsort(list->items, list->count, sizeof *list->items, compare_first);
+		return;
+	}
+	for (size_t byte = list->key_size; byte-- > 0;) {
+		if (sort_by_byte(list->items, spare, list->count, byte)) {
+			struct interval *items = list->items;
+
+			list->items = spare;
+			spare = items;
+			list->capacity = list->count;
+		}
+	}
+	free(spare);
+}
+
 void interval_list_merge(struct interval_list *list)
 {
 	size_t kept = 0;
@@ -135,7 +180,7 @@ void interval_list_merge(struct interval_list *list)
 		return;
 	/* Published lists mostly come sorted, and finding that out is cheaper than sorting them again. */
 	if (!is_sorted(list))
-		qsort(list->items, list->count, sizeof *list->items, compare_first);
+		sort(list);
 	for (size_t i = 1; i < list->count; i++) {
 		struct interval *current = &list->items[kept];
 		const struct interval *next = &list->items[i];

@@ -4,8 +4,8 @@
  * into register 1, and the comparison or look-up. Sets are interval sets throughout, and so hold their keys in network
  * order: IDs, which the kernel loads in host order, are turned before they are looked up.
  *
- * Elements are written straight into the message, because there may be a hundred thousand of them: one that starts an
- * interval, one flagged that ends it behind its last key; an interval that reaches the highest key has no end.
+ * Elements are copied into the message from a pattern, because there may be a hundred thousand of them: one that starts
+ * an interval, one flagged that ends it behind its last key; an interval that reaches the highest key has no end.
  */
 #include "redirect/nft/encode.h"
 
@@ -25,7 +25,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* An element list's attribute must stay below the 16 bits of its length; one element takes less than 64 bytes. */
+/* Bytes that one element of a set may take: three attributes' headers, a key, flags. */
+#define ELEMENT_SIZE_MAX 64
+
+/* An element list's attribute must stay below the 16 bits of its length. */
 #define ELEMENTS_SIZE_MAX (NFT_MESSAGE_MAX - 4096u)
 
 /* How a field is loaded, and what must hold before that makes sense. */
@@ -296,26 +299,49 @@ static int batch_set(struct nft_batch *batch, const struct rule_set *set)
 	return message != NULL ? 0 : -ENOMEM;
 }
 
-static void put_element(struct nlmsghdr *message, const uint8_t *key, size_t key_size, bool ends)
+/* An element of a set as it stands in a message; all of a set are alike but for their key. */
+struct element {
+	uint8_t bytes[ELEMENT_SIZE_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+	size_t size;
+	size_t key; /* where the key stands */
+};
+
+static void element_init(struct element *element, size_t key_size, bool ends)
 {
-	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	static const uint8_t key[INTERVAL_KEY_MAX];
+	uint8_t buffer[NLMSG_HDRLEN + ELEMENT_SIZE_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct nlattr *item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
 
+	element->key = message->nlmsg_len + MNL_ATTR_HDRLEN - NLMSG_HDRLEN;
 	mnl_attr_put(message, NFTA_DATA_VALUE, key_size, key);
 	mnl_attr_nest_end(message, data);
 	if (ends)
 		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
-	mnl_attr_nest_end(message, element);
+	mnl_attr_nest_end(message, item);
+	element->size = message->nlmsg_len - NLMSG_HDRLEN;
+	memcpy(element->bytes, buffer + NLMSG_HDRLEN, element->size);
 }
 
-static void put_interval(struct nlmsghdr *message, const struct interval *interval, size_t key_size)
+static void put_element(struct nlmsghdr *message, const struct element *element, const uint8_t *key, size_t key_size)
+{
+	uint8_t *end = mnl_nlmsg_get_payload_tail(message);
+
+	memcpy(end, element->bytes, element->size);
+	memcpy(end + element->key, key, key_size);
+	message->nlmsg_len += (uint32_t)element->size;
+}
+
+static void put_interval(struct nlmsghdr *message, const struct element *start, const struct element *end,
+	const struct interval *interval, size_t key_size)
 {
 	uint8_t behind[INTERVAL_KEY_MAX];
 
-	put_element(message, interval->first, key_size, false);
+	put_element(message, start, interval->first, key_size);
 	memcpy(behind, interval->last, sizeof behind);
 	if (interval_key_next(behind, key_size))
-		put_element(message, behind, key_size, true);
+		put_element(message, end, behind, key_size);
 }
 
 /* One message of elements, from `*next` on; moves `*next` behind what fitted. */
@@ -323,15 +349,20 @@ static int batch_elements(struct nft_batch *batch, const struct rule_set *set, s
 {
 	struct nlmsghdr *message = nft_batch_message(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE,
 		(struct nft_object){"elements of set", set->name, 0, NULL});
+	size_t key_size = set->elements->key_size;
+	struct element start;
+	struct element end;
 	struct nlattr *list;
 
 	if (message == NULL)
 		return -ENOMEM;
+	element_init(&start, key_size, false);
+	element_init(&end, key_size, true);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set->name);
 	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
 	while (*next < set->elements->count && message->nlmsg_len < ELEMENTS_SIZE_MAX)
-		put_interval(message, &set->elements->items[(*next)++], set->elements->key_size);
+		put_interval(message, &start, &end, &set->elements->items[(*next)++], key_size);
 	mnl_attr_nest_end(message, list);
 	nft_batch_finish_message(batch, message);
 	return 0;
