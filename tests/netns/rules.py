@@ -78,12 +78,15 @@ def test_text_equals_netlink():
 
 
 def test_golden():
-    """The defaults' listing, word for word, and below 30 lines."""
+    """The defaults' listing, word for word, below 30 lines, and as README.md shows it."""
     golden = open(os.path.join(os.path.dirname(__file__), "defaults.nft")).read()
     init("--cleanup-only")
     init("-i", "*", env={**os.environ, "POD_NAMESPACE": "team-a", "POD_NAME": "web-0"})
     seen = listing()
     wrong = [] if seen == golden else [f"expected\n{golden}\nwas\n{seen}"]
+    shown = re.sub("^    ", "", open("README.md").read(), flags=re.M).replace("packets 0 bytes 0", "packets N")
+    if golden not in shown:
+        wrong.append("README.md shows another listing")
     return wrong + ([f"{len(seen.splitlines())} lines"] if len(seen.splitlines()) >= 30 else [])
 
 
