@@ -95,14 +95,26 @@ measure_burst() {
 	burst_single=$([ "$plugin" = "$build/weir-cni" ] && echo add.weir || echo add.static)
 }
 
+# Programs the rules, then prints how many microseconds a command takes with them. Arguments: weir-init, its list, command.
+# shellcheck disable=SC2016 # bash's own dollars
+with_rules='"$1" -i "*" -x "$2" 2>/dev/null || exit
+	shift 2
+	start=${EPOCHREALTIME/./}
+	"$@" >/dev/null 2>&1 || exit
+	echo $((${EPOCHREALTIME/./} - start))'
+
 # measure_ranges COUNT ROUNDS SECONDS
 measure_ranges() {
+	local init=$build/weir-init list=@$work/ranges.$1
+	[ ! -x "$build/static/weir-init" ] || init=$build/static/weir-init
 	write_ranges "$1"
-	nft_text "ranges.$1" -i '*' -x "@$work/ranges.$1"
+	nft_text "ranges.$1" -i '*' -x "$list"
 	launch "$3" "$2" "$3" \
-		-- "ranges$1.weir" in /dev/null "$build/weir-init" -i '*' -x "@$work/ranges.$1" \
+		-- "ranges$1.weir" in /dev/null "$init" -i '*' -x "$list" \
 		-- "ranges$1.nft" in /dev/null "$(command -v nft)" -f "$work/ranges.$1.nft" \
-		-- "ranges$1.kernel" told /dev/null "$tools/replay" "$work/ranges.$1"
+		-- "ranges$1.kernel" told /dev/null "$tools/replay" "$work/ranges.$1" \
+		-- "check$1.weir" told /dev/null bash -c "$with_rules" bash "$init" "$list" "$init" --check -i '*' -x "$list" \
+		-- "check$1.nft" told /dev/null bash -c "$with_rules" bash "$init" "$list" nft list table inet weir
 }
 
 # A way to anywhere, for the kernel looks for a route before it redirects; nobody is at the other end.
@@ -167,6 +179,7 @@ print_redirect() {
 	for count in "${range_counts[@]}"; do
 		row "$count ranges applied" "ranges$count.weir.median" us "nft -f, same rules" "ranges$count.nft.median" "< 0.4"
 		row "$count ranges applied" "ranges$count.weir.median" us "kernel's share" "ranges$count.kernel.median" "< 1.15"
+		row "$count ranges read back and compared" "check$count.weir.median" us "nft list table" "check$count.nft.median"
 		row "$count ranges, memory at its peak" "ranges$count.weir.memory" kB "nft -f, same rules" "ranges$count.nft.memory"
 	done
 	row "connection through $connect_ranges ranges" connect.weir.median us "an empty list" connect.empty.median "< 1.10"
