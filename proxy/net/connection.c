@@ -7,15 +7,15 @@
  *        |            +-- refused, timed out --+   the client is reset, as the destination would have done
  *        +-- dialled directly, a loop ---------+
  *
- * set_state() alone changes the state. While CONNECTING only the upstream is watched, for being writable; the client's
- * first bytes wait in the kernel. While RELAYING each side is watched for what could move bytes: for reading unless the
- * other side still owes some, for writing while it owes some itself. watch() works that out from the sides, after every
- * event; nobody else touches epoll.
+ * set_state() alone changes the state. While CONNECTING only the upstream is watched; the client's first bytes wait in
+ * the kernel. Each socket is registered with epoll once, for edges: what epoll has reported is remembered with the side,
+ * as `readable`, until a short read shows that the socket is dry. Only a side that owes bytes asks for more.
  *
  * Bytes are read into the worker's buffer and written out at once. What the other side does not take is copied to it as
  * pending, and its source is not read again until that is gone: a stalled reader costs at most one buffer. An end of
- * input is passed on as a half-close when everything before it has been written; when both directions have ended so,
- * the connection has. A reset on one side becomes a reset of the other.
+ * input is passed on as a half-close when everything before it has been written, in one packet with the last bytes where
+ * both came together; when both directions have ended so, the connection has. A reset on one side becomes a reset of the
+ * other.
  */
 #include "proxy/net/connection.h"
 
@@ -35,8 +35,14 @@
 #define CONNECT_TIMEOUT 10000
 #define IDLE_TIMEOUT (3600 * 1000)
 
+/* Milliseconds of silence after which the kernel is asked to probe; short connections are spared the system call. */
+#define KEEPALIVE_AFTER (60 * 1000)
+
 /* Full buffers that one event may move, so that a fast connection leaves the others their turn. */
 #define READ_BUDGET 4
+
+/* What every socket is watched for; a socket that connects, or owes bytes, for EPOLLOUT as well. */
+#define EDGES (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 static void close_side(struct connection_side *side)
 {
@@ -88,54 +94,31 @@ static void end_with_reset(struct connection *connection, struct connection_cont
 
 /* --- what is watched */
 
-static uint32_t wanted_events(const struct connection_side *side, const struct connection_side *other)
-{
-	uint32_t events = 0;
-
-	if (!side->read_ended && other->pending_size == 0)
-		events |= EPOLLIN;
-	if (side->pending_size > 0)
-		events |= EPOLLOUT;
-	return events;
-}
-
-/* A socket without wanted events is taken out: epoll would report its hang-up again and again. */
-static int watch_side(const struct connection *connection, const struct connection_context *context, bool upstream,
+/* Registers a side, or asks again: what holds just now is reported once more. Returns 0 or -errno. */
+static int watch(const struct connection *connection, const struct connection_context *context, bool upstream,
 	struct connection_side *side, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.u64 = context->reference(connection, upstream)};
-	int op = side->watched == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
 
-	if (side->watched == events)
-		return 0;
-	if (epoll_ctl(context->epoll, op, side->fd, &event) < 0)
+	if (epoll_ctl(context->epoll, side->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, side->fd, &event) < 0)
 		return -errno;
 	side->watched = events;
 	return 0;
 }
 
-static void watch(struct connection *connection, struct connection_context *context)
+static void take_events(struct connection_side *side, uint32_t events)
 {
-	struct connection_side *client = &connection->client;
-	struct connection_side *upstream = &connection->upstream;
-	int rc;
-
-	if (connection->state == CONNECTION_CONNECTING) {
-		rc = watch_side(connection, context, true, upstream, EPOLLOUT);
-	} else {
-		rc = watch_side(connection, context, false, client, wanted_events(client, upstream));
-		if (rc == 0)
-			rc = watch_side(connection, context, true, upstream, wanted_events(upstream, client));
-		/* A connection that waits for nothing would wait for ever. */
-		assert(rc < 0 || client->watched != 0 || upstream->watched != 0);
-	}
-	if (rc < 0)
-		end_with_reset(connection, context, FACTS_END_PLAIN);
+	if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+		side->readable = true;
+	if ((events & EPOLLERR) != 0)
+		side->broken = true;
+	else if ((events & EPOLLRDHUP) != 0)
+		side->ending = true;
 }
 
 /* --- the relay */
 
-/* Tells a side's peer that no more will come, once everything has gone out. */
+/* Tells a side's peer that no more will come, once everything has gone out. Sends what MSG_MORE held back. */
 static void pass_end_on(struct connection_side *to, const struct connection_side *from)
 {
 	if (!from->read_ended || to->write_ended || to->pending_size > 0)
@@ -156,13 +139,13 @@ static int keep_pending(struct connection_side *to, const uint8_t *data, size_t 
 	return 0;
 }
 
-/* Writes what it can. Returns the bytes that went out, or -errno. */
-static ssize_t write_some(const struct connection_side *to, const uint8_t *data, size_t size)
+/* Writes what it can; with `last`, the end follows at once. Returns the bytes that went out, or -errno. */
+static ssize_t write_some(const struct connection_side *to, const uint8_t *data, size_t size, bool last)
 {
 	ssize_t n;
 
 	do
-		n = send(to->fd, data, size, MSG_NOSIGNAL);
+		n = send(to->fd, data, size, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
 	while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return n;
@@ -187,8 +170,20 @@ static void count(struct connection *connection, bool from_upstream, size_t rece
 		connection->facts.received += received;
 }
 
-/* Reads once and writes it on. Returns the bytes read, 0 at the end of input, or -errno with `*ret_reader_failed`. */
-static ssize_t move_once(struct connection *connection, const struct connection_context *context, bool from_upstream,
+/* Keeps in mind what a read says about the socket. */
+static void note_read(struct connection_side *from, ssize_t n, size_t size)
+{
+	/* A short read has emptied the socket: asking again would cost a system call to hear so. */
+	bool dry = n > 0 && (size_t)n < size && !from->broken;
+
+	if (n == 0 || (dry && from->ending))
+		from->read_ended = true;
+	else if (n == -EAGAIN || dry)
+		from->readable = false;
+}
+
+/* Reads once and writes it on. Returns 0, or -errno with whether the one that is read from has failed. */
+static int move_once(struct connection *connection, const struct connection_context *context, bool from_upstream,
 	bool *ret_reader_failed)
 {
 	struct connection_side *from = from_upstream ? &connection->upstream : &connection->client;
@@ -197,18 +192,19 @@ static ssize_t move_once(struct connection *connection, const struct connection_
 	ssize_t written;
 
 	*ret_reader_failed = true;
+	note_read(from, n, context->buffer_size);
 	if (n <= 0)
-		return n;
+		return n == -EAGAIN ? 0 : (int)n;
 	if (!from_upstream && !connection->sniff.done)
 		sniff_feed(&connection->sniff, context->buffer, (size_t)n, &connection->facts);
 	*ret_reader_failed = false;
-	written = write_some(to, context->buffer, (size_t)n);
+	written = write_some(to, context->buffer, (size_t)n, from->read_ended);
 	count(connection, from_upstream, (size_t)n, written > 0 ? (size_t)written : 0);
 	if (written < 0)
-		return written;
+		return (int)written;
 	if (written < n && keep_pending(to, context->buffer + written, (size_t)(n - written)) < 0)
 		return -ENOMEM;
-	return n;
+	return 0;
 }
 
 /* A failure of the upstream's socket is told in the log; the client's own is its own business. */
@@ -217,36 +213,34 @@ static void fail(struct connection *connection, struct connection_context *conte
 	end_with_reset(connection, context, upstream ? FACTS_END_UPSTREAM_RESET : FACTS_END_PLAIN);
 }
 
+/* Moves bytes in one direction, as long as there are any and the other side takes them. */
 static void move(struct connection *connection, struct connection_context *context, bool from_upstream)
 {
 	struct connection_side *from = from_upstream ? &connection->upstream : &connection->client;
 	struct connection_side *to = from_upstream ? &connection->client : &connection->upstream;
 
-	for (int i = 0; i < READ_BUDGET && to->pending_size == 0; i++) {
+	for (int i = 0; from->readable && !from->read_ended && to->pending_size == 0; i++) {
 		bool reader_failed;
-		ssize_t n = move_once(connection, context, from_upstream, &reader_failed);
+		int rc = i < READ_BUDGET ? move_once(connection, context, from_upstream, &reader_failed)
+					 : watch(connection, context, from_upstream, from, from->watched);
 
-		if (n == -EAGAIN && reader_failed)
-			return;
-		if (n < 0) {
-			fail(connection, context, n != -ENOMEM && reader_failed == from_upstream);
+		if (rc < 0) {
+			fail(connection, context, i < READ_BUDGET && rc != -ENOMEM && reader_failed == from_upstream);
 			return;
 		}
+		if (i == READ_BUDGET)
+			return;
 		connection->active = context->now;
-		if (n == 0) {
-			from->read_ended = true;
-			return;
-		}
-		/* A short read has emptied the socket: asking again would cost a system call to hear so. */
-		if ((size_t)n < context->buffer_size)
-			return;
 	}
+	if (to->pending_size > 0 && (to->watched & EPOLLOUT) == 0 &&
+		watch(connection, context, !from_upstream, to, EDGES | EPOLLOUT) < 0)
+		fail(connection, context, false);
 }
 
 static void write_pending(struct connection *connection, struct connection_context *context, bool upstream)
 {
 	struct connection_side *side = upstream ? &connection->upstream : &connection->client;
-	ssize_t n = write_some(side, side->pending + side->pending_start, side->pending_size);
+	ssize_t n = write_some(side, side->pending + side->pending_start, side->pending_size, false);
 
 	if (n < 0) {
 		fail(connection, context, upstream);
@@ -262,18 +256,18 @@ static void write_pending(struct connection *connection, struct connection_conte
 	}
 }
 
-/* After any event: what follows from the sides as they now are. */
+/* After any event: what follows from the sides as they now are. Closing sends the end that a side has not been sent. */
 static void settle(struct connection *connection, struct connection_context *context)
 {
 	struct connection_side *client = &connection->client;
 	struct connection_side *upstream = &connection->upstream;
 
+	if (client->read_ended && upstream->read_ended && client->pending_size == 0 && upstream->pending_size == 0) {
+		end(connection, context, FACTS_END_PLAIN);
+		return;
+	}
 	pass_end_on(upstream, client);
 	pass_end_on(client, upstream);
-	if (client->write_ended && upstream->write_ended)
-		end(connection, context, FACTS_END_PLAIN);
-	else
-		watch(connection, context);
 }
 
 /* --- the beginning */
@@ -284,14 +278,6 @@ static int make_socket(const struct endpoint *destination)
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd >= 0 ? fd : -errno;
-}
-
-static void tune(int fd)
-{
-	int on = 1;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
 static void connect_failed(struct connection *connection, struct connection_context *context, int code)
@@ -315,6 +301,8 @@ static void dial(struct connection *connection, struct connection_context *conte
 	struct sockaddr_storage storage;
 	socklen_t length = endpoint_to_sockaddr(&connection->facts.destination, &storage);
 	int fd = make_socket(&connection->facts.destination);
+	int on = 1;
+	int rc;
 
 	connection->facts.has_upstream = true;
 	if (fd < 0) {
@@ -322,65 +310,84 @@ static void dial(struct connection *connection, struct connection_context *conte
 		return;
 	}
 	connection->upstream.fd = fd;
-	tune(fd);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (connect(fd, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS) {
 		connect_failed(connection, context, errno);
 		return;
 	}
 	learn_local(connection);
-	watch(connection, context);
+	rc = watch(connection, context, true, &connection->upstream, EDGES | EPOLLOUT);
+	if (rc < 0)
+		connect_failed(connection, context, -rc);
 }
 
 void connection_start(struct connection *connection, struct connection_context *context, int fd,
-	const struct endpoint *source, const struct endpoint *local)
+	const struct endpoint *source)
 {
 	connection->client = (struct connection_side){.fd = fd};
 	connection->upstream = (struct connection_side){.fd = -1};
 	connection->sniff = (struct sniff){.done = false};
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
-	destination_original(fd, local, &connection->facts.destination);
+	connection->keeps_alive = false;
 	set_state(connection, context, CONNECTION_CONNECTING);
-	if (connection->facts.destination.port == context->port) {
+	if (destination_original(fd, source, &connection->facts.destination) < 0) {
+		end_with_reset(connection, context, FACTS_END_PLAIN);
+	} else if (connection->facts.destination.port == context->port) {
 		end(connection, context, FACTS_END_DIRECT);
 	} else if (destination_is_own(source, &connection->facts.destination)) {
 		end_with_reset(connection, context, FACTS_END_LOOP);
 	} else {
-		tune(fd);
 		dial(connection, context);
 	}
 }
 
-static void connected(struct connection *connection, struct connection_context *context)
+/* What became of connecting: 0, or an errno value. A socket that is merely writable has got through. */
+static int connect_result(const struct connection_side *upstream, uint32_t events)
 {
 	int code = 0;
 	socklen_t length = sizeof code;
 
-	if (getsockopt(connection->upstream.fd, SOL_SOCKET, SO_ERROR, &code, &length) < 0)
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0 && getsockopt(upstream->fd, SOL_SOCKET, SO_ERROR, &code, &length) < 0)
 		code = errno;
+	return code;
+}
+
+static void connected(struct connection *connection, struct connection_context *context, uint32_t events)
+{
+	int code = connect_result(&connection->upstream, events);
+	int rc;
+
 	if (code != 0) {
 		connect_failed(connection, context, code);
 		return;
 	}
 	connection->facts.has_upstream_local = true;
 	set_state(connection, context, CONNECTION_RELAYING);
-	/* The client has mostly spoken by now. */
+	rc = watch(connection, context, false, &connection->client, EDGES);
+	if (rc < 0) {
+		fail(connection, context, false);
+		return;
+	}
+	/* The client has mostly spoken by now, and epoll would say so only after the next wait. */
+	connection->client.readable = true;
 	move(connection, context, false);
 }
 
 void connection_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events)
 {
 	struct connection_side *side = upstream ? &connection->upstream : &connection->client;
-	const struct connection_side *other = upstream ? &connection->client : &connection->upstream;
 
-	if (connection->state == CONNECTION_CONNECTING) {
-		connected(connection, context);
-	} else {
-		if (side->pending_size > 0 && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
-			write_pending(connection, context, upstream);
-		if (connection->state == CONNECTION_RELAYING && !side->read_ended && other->pending_size == 0 &&
-			(events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)
-			move(connection, context, upstream);
-	}
+	take_events(side, events);
+	if (connection->state == CONNECTION_CONNECTING)
+		connected(connection, context, events);
+	else if (side->pending_size > 0 && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
+		write_pending(connection, context, upstream);
+	else if (side->read_ended && (events & EPOLLERR) != 0)
+		fail(connection, context, upstream);
+	if (connection->state == CONNECTION_RELAYING)
+		move(connection, context, upstream);
+	if (connection->state == CONNECTION_RELAYING)
+		move(connection, context, !upstream);
 	if (connection->state == CONNECTION_RELAYING)
 		settle(connection, context);
 }
@@ -390,7 +397,12 @@ void connection_event(struct connection *connection, struct connection_context *
 void connection_check_time(struct connection *connection, struct connection_context *context)
 {
 	int64_t waited = context->now - connection->active;
+	int on = 1;
 
+	if (connection->state == CONNECTION_RELAYING && waited >= KEEPALIVE_AFTER && !connection->keeps_alive) {
+		(void)setsockopt(connection->upstream.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+		connection->keeps_alive = true;
+	}
 	if (connection->state == CONNECTION_CONNECTING && waited >= CONNECT_TIMEOUT)
 		end_with_reset(connection, context, FACTS_END_CONNECT_TIMEOUT);
 	else if (connection->state == CONNECTION_RELAYING && waited >= IDLE_TIMEOUT)

@@ -23,6 +23,9 @@ enum connection_state {
 struct connection_side {
 	int fd;           /* -1: closed */
 	uint32_t watched; /* the events that epoll reports; 0: not registered */
+	bool readable;    /* epoll said so, and it has not been read dry since */
+	bool ending;      /* its peer has sent its last byte: whoever reads it dry has reached the end */
+	bool broken;      /* epoll reported an error: reading on tells which */
 	bool read_ended;  /* no more bytes will come from it */
 	bool write_ended; /* its peer was told that no more will go to it */
 	uint8_t *pending; /* bytes to write that it did not take; owned, mostly NULL */
@@ -34,6 +37,7 @@ struct connection {
 	uint32_t index; /* its place in the worker's table */
 	uint32_t generation; /* counts the place's uses, so that a late event is not taken for another's */
 	enum connection_state state;
+	bool keeps_alive; /* the upstream's socket sends probes; the client's has it from the listener */
 	uint32_t next_free;
 	int64_t active; /* milliseconds of monotonic time: when bytes last passed, or the connecting began */
 	struct connection_side client;
@@ -55,7 +59,7 @@ struct connection_context {
 
 /* Takes an accepted socket over and starts to dial its destination. Afterwards the state may already be ENDED. */
 void connection_start(struct connection *connection, struct connection_context *context, int fd,
-	const struct endpoint *source, const struct endpoint *local);
+	const struct endpoint *source);
 
 /* Acts on events of one of the two sockets. */
 void connection_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events);

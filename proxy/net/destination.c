@@ -5,6 +5,7 @@
  */
 #include "proxy/net/destination.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -14,16 +15,18 @@
 
 static _Atomic uint32_t own[65536];
 
-void destination_original(int fd, const struct endpoint *local, struct endpoint *ret_destination)
+int destination_original(int fd, const struct endpoint *source, struct endpoint *ret_destination)
 {
 	struct sockaddr_storage storage;
 	socklen_t length = sizeof storage;
-	bool ipv4 = address_is_ipv4(&local->address);
-	int rc = ipv4 ? getsockopt(fd, SOL_IP, ORIGINAL_DST, &storage, &length)
-		      : getsockopt(fd, SOL_IPV6, ORIGINAL_DST, &storage, &length);
+	int level = address_is_ipv4(&source->address) ? SOL_IP : SOL_IPV6;
 
-	if (rc < 0 || endpoint_from_sockaddr(&storage, ret_destination) < 0)
-		*ret_destination = *local;
+	if (getsockopt(fd, level, ORIGINAL_DST, &storage, &length) == 0)
+		return endpoint_from_sockaddr(&storage, ret_destination);
+	length = sizeof storage;
+	if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0)
+		return -errno;
+	return endpoint_from_sockaddr(&storage, ret_destination);
 }
 
 /* FNV-1a over both ends; never 0, which is an empty slot. */

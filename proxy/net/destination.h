@@ -10,10 +10,10 @@
 #include <stdbool.h>
 
 /*
- * Asks the kernel for the destination that an accepted socket had before it was redirected (SO_ORIGINAL_DST, netfilter).
- * `local` is the address that it was accepted on. Where nobody redirected it, that is the local address itself.
+ * Asks the kernel for the destination that an accepted socket had before it was redirected (SO_ORIGINAL_DST, netfilter);
+ * `source` is its peer. Where nobody redirected it, that is the socket's own address. Returns 0 or -errno.
  */
-void destination_original(int fd, const struct endpoint *local, struct endpoint *ret_destination);
+int destination_original(int fd, const struct endpoint *source, struct endpoint *ret_destination);
 
 /* Remembers a connection that the proxy makes, until destination_forget(). Any thread may call. */
 void destination_remember(const struct endpoint *local, const struct endpoint *remote);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ static int open_one(const struct sockaddr *address, socklen_t length)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
 		(address->sa_family == AF_INET || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
 		bind(fd, address, length) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
@@ -49,19 +52,15 @@ int listener_open(uint16_t port, int ret_fds[LISTENER_COUNT], struct error *e)
 	return 0;
 }
 
-int listener_accept(int fd, struct endpoint *ret_source, struct endpoint *ret_local)
+int listener_accept(int fd, struct endpoint *ret_source)
 {
 	struct sockaddr_storage source;
-	struct sockaddr_storage local;
-	socklen_t source_length = sizeof source;
-	socklen_t local_length = sizeof local;
-	int accepted = accept4(fd, (struct sockaddr *)&source, &source_length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	socklen_t length = sizeof source;
+	int accepted = accept4(fd, (struct sockaddr *)&source, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (accepted < 0)
 		return -errno;
-	if (endpoint_from_sockaddr(&source, ret_source) == 0 &&
-		getsockname(accepted, (struct sockaddr *)&local, &local_length) == 0 &&
-		endpoint_from_sockaddr(&local, ret_local) == 0)
+	if (endpoint_from_sockaddr(&source, ret_source) == 0)
 		return accepted;
 	(void)close(accepted);
 	return -ECONNABORTED;

@@ -14,15 +14,15 @@
 #define LISTENER_COUNT 2
 
 /*
- * Opens non-blocking sockets on all addresses of both families; each worker opens its own (SO_REUSEPORT). A kernel
- * without IPv6 has none: its place is -1. Returns 0 or -errno.
+ * Opens non-blocking sockets on all addresses of both families; each worker opens its own (SO_REUSEPORT). What they
+ * accept inherits TCP_NODELAY and SO_KEEPALIVE. A kernel without IPv6 has none: its place is -1. Returns 0 or -errno.
  */
 int listener_open(uint16_t port, int ret_fds[LISTENER_COUNT], struct error *e);
 
 /*
- * Takes one waiting connection, with both its ends. Returns its descriptor, non-blocking, or -errno: -EAGAIN when none
- * waits, -EMFILE and the like when it cannot be taken now.
+ * Takes one waiting connection, and its peer. Returns its descriptor, non-blocking, or -errno: -EAGAIN when none waits,
+ * -EMFILE and the like when it cannot be taken now.
  */
-int listener_accept(int fd, struct endpoint *ret_source, struct endpoint *ret_local);
+int listener_accept(int fd, struct endpoint *ret_source);
 
 #endif

@@ -141,14 +141,13 @@ static void accept_connections(struct worker *worker, int listener)
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct connection *connection = table_take(&worker->table);
 		struct endpoint source;
-		struct endpoint local;
 		int fd;
 
 		if (connection == NULL) {
 			stop_accepting(worker, ENOMEM);
 			return;
 		}
-		fd = listener_accept(listener, &source, &local);
+		fd = listener_accept(listener, &source);
 		if (fd < 0) {
 			table_give(&worker->table, connection);
 			if (fd == -ECONNABORTED || fd == -EINTR)
@@ -157,7 +156,7 @@ static void accept_connections(struct worker *worker, int listener)
 				stop_accepting(worker, -fd);
 			return;
 		}
-		connection_start(connection, &worker->context, fd, &source, &local);
+		connection_start(connection, &worker->context, fd, &source);
 		finish(worker, connection);
 	}
 }
@@ -165,8 +164,7 @@ static void accept_connections(struct worker *worker, int listener)
 static void accept_ready_client(struct worker *worker, int listener)
 {
 	struct endpoint source;
-	struct endpoint local;
-	int fd = listener_accept(listener, &source, &local);
+	int fd = listener_accept(listener, &source);
 	int index = fd >= 0 ? ready_accept(worker->ready, fd, worker->context.now) : -1;
 
 	if (index >= 0)
