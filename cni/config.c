@@ -65,6 +65,15 @@ static int read_stdin(FILE *in, char **ret_text, size_t *ret_length, struct repl
 	return 0;
 }
 
+/* A strict json-c 0.18 takes every byte above 0x7f for a control character (json-c issue 892), in the best of UTF-8. */
+static int tokener_flags(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] > 0x7f)
+			return JSON_TOKENER_VALIDATE_UTF8;
+	return JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8;
+}
+
 static int decode(const char *text, size_t length, struct json_object **ret_root, struct reply *reply)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(CONFIG_DEPTH_MAX);
@@ -74,7 +83,7 @@ static int decode(const char *text, size_t length, struct json_object **ret_root
 
 	if (tokener == NULL)
 		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, tokener_flags(text, length));
 	root = json_tokener_parse_ex(tokener, text, (int)length);
 	why = json_tokener_get_error(tokener);
 	end = json_tokener_get_parse_end(tokener);
