@@ -10,8 +10,8 @@
 # make install    DESTDIR and PREFIX are honoured; the plugin goes to CNIDIR
 # make deps       Debian packages that the above need
 #
-# B=DIR builds elsewhere, SANITIZE=1 with ASan and UBSan, WERROR=1 makes warnings errors, V=1 shows the commands; ROOT=DIR
-# is where the root of Debian 13 is kept.
+# B=DIR builds elsewhere, SANITIZE=1 with ASan and UBSan, WERROR=1 makes warnings errors, V=1 shows the commands,
+# ROOT=DIR keeps the root of Debian 13 elsewhere.
 
 B ?= build
 ROOT ?= $(B)/root
@@ -136,7 +136,8 @@ demo: deps
 	$(Q)tests/demo
 
 e2e: static
-	$(Q)WEIR_ROOT=$(ROOT) tests/e2e/run
+	$(Q)tests/deps build test e2e
+	$(Q)WEIR_ROOT=$(ROOT) WEIR_BUILD=$(B) tests/e2e/run
 
 bench:
 	$(Q)tests/deps build bench
