@@ -94,20 +94,40 @@ def not_annotated(spec):
     succeed(spec, "del", {"prometheus.io/scrape": "true"})
 
 
+def trace(spec):
+    """Puts a script in weir-cni's place, which notes the verb and becomes weir-cni. Returns the path of the notes."""
+    plugin, notes = f"{WORK}/bin-{spec}/weir-cni", f"{WORK}/verbs"
+    os.rename(plugin, plugin + ".real")
+    with open(plugin, "w") as out:
+        out.write(f'#!/bin/sh\necho "$CNI_COMMAND" >>{notes}\nexec {plugin}.real\n')
+    os.chmod(plugin, 0o755)
+    return notes
+
+
 def status_and_gc(spec):
+    notes = trace(spec)
     succeed(spec, "status")
     succeed(spec, "add")
     # cnitool names no attachment that is to stay: each one that is remembered is ended by a DEL, before the GC itself.
     succeed(spec, "gc")
     expect("the table after gc", node.table(POD_PATH), "")
     succeed(spec, "gc")
+    expect("what weir-cni was called for", open(notes).read().split(), ["STATUS", "ADD", "DEL", "GC", "GC"])
+
+
+def status_of_a_wrong_configuration(spec):
+    node.write_conflist(f"{WORK}/net.d", f"net-{spec}", spec, 79, exludeNamespaces=["kube-system"])
+    status, _, err = call(spec, "status")
+    expect("status", status, 1)
+    expect_texts("status's words", err, 'unknown key "exludeNamespaces"; did you mean "excludeNamespaces"?')
 
 
 def tests():
     for spec in SPECS:
         for test in (add_check_del, check_after_tampering, bad_annotation, not_annotated):
             yield f"{spec}: {test.__name__}", partial(with_pod, spec, test)
-    yield "1.1.0: status_and_gc", partial(with_pod, "1.1.0", status_and_gc)
+    for test in (status_and_gc, status_of_a_wrong_configuration):
+        yield f"1.1.0: {test.__name__}", partial(with_pod, "1.1.0", test)
 
 
 if __name__ == "__main__":
