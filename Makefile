@@ -67,6 +67,11 @@ CNI_OBJECTS := $(call objects,cni)
 INIT_OBJECTS := $(call objects,init)
 PROXY_OBJECTS := $(call objects,proxy/net proxy/log)
 
+ifdef STATIC
+# The plugin stays below 1 MB, and is no slower for it.
+$(B)/obj/cni/main.o $(CNI_OBJECTS) $(REDIRECT_OBJECTS): override CFLAGS += -Os
+endif
+
 $(B)/libbase.a: $(BASE_OBJECTS)
 $(B)/libredirect.a: $(REDIRECT_OBJECTS)
 $(B)/libcni.a: $(CNI_OBJECTS)

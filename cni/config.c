@@ -65,43 +65,91 @@ static int read_stdin(FILE *in, char **ret_text, size_t *ret_length, struct repl
 	return 0;
 }
 
-/* A strict json-c 0.18 takes every byte above 0x7f for a control character (json-c issue 892), in the best of UTF-8. */
-static int tokener_flags(const char *text, size_t length)
+/* What json-c made of stdin. */
+struct decoded {
+	struct json_object *root; /* owned */
+	enum json_tokener_error why;
+	size_t end; /* of the value, and of the blanks behind it; or where it went wrong */
+};
+
+static int decode_once(const char *text, size_t length, int flags, struct decoded *ret, struct reply *reply)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(CONFIG_DEPTH_MAX);
+
+	if (tokener == NULL)
+		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
+	json_tokener_set_flags(tokener, flags);
+	ret->root = json_tokener_parse_ex(tokener, text, (int)length);
+	ret->why = json_tokener_get_error(tokener);
+	ret->end = json_tokener_get_parse_end(tokener);
+	json_tokener_free(tokener);
+	while (ret->why == json_tokener_success && ret->end < length && text[ret->end] != '\0' &&
+		strchr(" \t\r\n", text[ret->end]) != NULL)
+		ret->end++;
+	return 0;
+}
+
+static bool has_high_bytes(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char)text[i] > 0x7f)
-			return JSON_TOKENER_VALIDATE_UTF8;
-	return JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8;
+			return true;
+	return false;
+}
+
+/* As decode_once(), of a copy whose bytes above 0x7f are letters. */
+static int decode_masked(const char *text, size_t length, struct decoded *ret, struct reply *reply)
+{
+	char *masked = malloc(length);
+	int rc;
+
+	if (masked == NULL)
+		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
+	for (size_t i = 0; i < length; i++)
+		masked[i] = (unsigned char)text[i] > 0x7f ? 'x' : text[i];
+	rc = decode_once(masked, length, JSON_TOKENER_STRICT, ret, reply);
+	free(masked);
+	return rc;
+}
+
+/*
+ * Nothing but JSON is taken. A strict json-c 0.18 takes every byte above 0x7f for a control character (json-c issue 892),
+ * in the best of UTF-8: text that has some is looked at strictly without them, and then leniently as it is.
+ */
+static int decode_strictly(const char *text, size_t length, struct decoded *ret, struct reply *reply)
+{
+	int rc;
+
+	if (!has_high_bytes(text, length))
+		return decode_once(text, length, JSON_TOKENER_STRICT, ret, reply);
+	rc = decode_masked(text, length, ret, reply);
+	if (rc < 0 || ret->why != json_tokener_success || ret->end != length)
+		return rc;
+	(void)json_object_put(ret->root);
+	return decode_once(text, length, JSON_TOKENER_VALIDATE_UTF8, ret, reply);
 }
 
 static int decode(const char *text, size_t length, struct json_object **ret_root, struct reply *reply)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(CONFIG_DEPTH_MAX);
-	struct json_object *root;
-	enum json_tokener_error why;
-	size_t end;
+	struct decoded decoded = {.root = NULL};
+	int rc = decode_strictly(text, length, &decoded, reply);
 
-	if (tokener == NULL)
-		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
-	json_tokener_set_flags(tokener, tokener_flags(text, length));
-	root = json_tokener_parse_ex(tokener, text, (int)length);
-	why = json_tokener_get_error(tokener);
-	end = json_tokener_get_parse_end(tokener);
-	json_tokener_free(tokener);
-	while (why == json_tokener_success && end < length && strchr(" \t\r\n", text[end]) != NULL && text[end] != '\0')
-		end++;
-	if (why == json_tokener_success && end == length && json_object_is_type(root, json_type_object)) {
-		*ret_root = root;
+	if (rc < 0)
+		return rc;
+	if (decoded.why == json_tokener_success && decoded.end == length && json_object_is_type(decoded.root, json_type_object)) {
+		*ret_root = decoded.root;
 		return 0;
 	}
-	(void)json_object_put(root);
-	if (why == json_tokener_continue)
-		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: it ends in the middle, after %zu bytes", end);
-	else if (why != json_tokener_success)
-		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: %s at byte %zu", json_tokener_error_desc(why), end);
+	(void)json_object_put(decoded.root);
+	if (decoded.why == json_tokener_continue)
+		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: it ends in the middle, after %zu bytes", decoded.end);
+	else if (decoded.why != json_tokener_success)
+		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: %s at byte %zu",
+			json_tokener_error_desc(decoded.why), decoded.end);
+	else if (decoded.end < length)
+		(void)error_set(&reply->error, EINVAL, "stdin holds more than one JSON value, from byte %zu on", decoded.end);
 	else
-		(void)error_set(&reply->error, EINVAL, end < length ? "stdin holds more than one JSON value, from byte %zu on"
-									 : "stdin is no JSON object (%zu bytes)", end);
+		(void)error_set(&reply->error, EINVAL, "stdin is no JSON object (%zu bytes)", decoded.end);
 	return fail(reply, REPLY_UNDECODABLE, -EINVAL);
 }
 

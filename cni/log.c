@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/log.h"
 
+#include "redirect/base/time.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -112,30 +114,11 @@ static size_t escape(char *out, size_t size, const char *text)
 	return used;
 }
 
-/*
- * Writes a time as 2026-01-31T23:59:59.999Z. gmtime_r and strftime look for /etc/localtime, and bring a tenth of the
- * static plugin with them. The year begins in March here, so that the leap day is its last; 1970 begins 719468 days
- * after the first of March of year 0, and 400 years have 146097 days. Returns the bytes written.
- */
-static size_t write_time(char *out, size_t size, const struct timespec *now)
-{
-	unsigned long seconds = (unsigned long)now->tv_sec;
-	unsigned long day = seconds / 86400 + 719468;
-	unsigned long of_era = day % 146097;
-	unsigned long year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	unsigned long of_year = of_era - (365 * year + year / 4 - year / 100);
-	unsigned long month = (5 * of_year + 2) / 153;
-
-	return (size_t)snprintf(out, size, "%04lu-%02lu-%02luT%02lu:%02lu:%02lu.%03luZ",
-		year + day / 146097 * 400 + (month >= 10 ? 1 : 0), month >= 10 ? month - 9 : month + 3,
-		of_year - (153 * month + 2) / 5 + 1, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60,
-		(unsigned long)now->tv_nsec / 1000000);
-}
-
 void log_write(const struct log *log, enum log_level level, const char *format, ...)
 {
 	char message[LOG_LINE_SIZE];
 	char line[LOG_LINE_SIZE];
+	char text[TIME_TEXT_SIZE];
 	struct timespec now;
 	va_list arguments;
 	size_t used;
@@ -147,8 +130,8 @@ void log_write(const struct log *log, enum log_level level, const char *format, 
 	(void)vsnprintf(message, sizeof message, format, arguments);
 	va_end(arguments);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	used = write_time(line, sizeof line, &now);
-	used += (size_t)snprintf(line + used, sizeof line - used, " %s ", level_names[level]);
+	used = (size_t)snprintf(line, sizeof line, "%s %s ",
+		time_format(text, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000), level_names[level]);
 	used += escape(line + used, sizeof line - used - 2, log->subject);
 	line[used++] = ' ';
 	used += escape(line + used, sizeof line - used - 1, message);

@@ -41,6 +41,8 @@ static const char *owner(const struct call *call, char *out, size_t size)
 {
 	if (call->env.pod_name[0] == '\0')
 		return call->env.container_id;
+	if (call->env.pod_namespace[0] == '\0')
+		return call->env.pod_name;
 	(void)snprintf(out, size, "%s/%s", call->env.pod_namespace, call->env.pod_name);
 	return out;
 }
@@ -199,7 +201,7 @@ static void take_difference(void *context, const struct nft_difference *differen
 
 	(void)nft_difference_format(text, difference);
 	if (drift->told == 0)
-		(void)error_set(&drift->reply->error, EUCLEAN, "%s", text);
+		(void)error_set(&drift->reply->error, EUCLEAN, "weir: %s", text);
 	if (drift->told++ < DETAIL_MAX)
 		drift->used += (size_t)snprintf(drift->reply->details + drift->used,
 			sizeof drift->reply->details - drift->used, "%s%s", drift->used > 0 ? "\n" : "", text);
@@ -218,6 +220,9 @@ static int compare(struct call *call, const struct ruleset *want)
 		return refused(call, rc);
 	if (differences.count == 0)
 		return 0;
+	/* A runtime shows both, one behind the other. */
+	if (differences.count == 1)
+		call->reply.details[0] = '\0';
 	if (differences.count > DETAIL_MAX)
 		(void)snprintf(call->reply.details + drift.used, sizeof call->reply.details - drift.used, "\nand %zu more",
 			differences.count - DETAIL_MAX);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/log/access_log.h"
 
+#include "redirect/base/time.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* RESPONSE_FLAGS and CONNECTION_TERMINATION_DETAILS of each end. */
 static const struct end {
@@ -90,17 +91,6 @@ static void put_endpoint(struct line *line, const struct endpoint *endpoint, boo
 	put(line, known ? endpoint_format(text, endpoint) : "-");
 }
 
-static void put_time(struct line *line, int64_t microseconds)
-{
-	time_t seconds = (time_t)(microseconds / 1000000);
-	struct tm utc;
-	char text[64];
-
-	(void)gmtime_r(&seconds, &utc);
-	(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-	put_format(line, "[%s.%03dZ]", text, (int)(microseconds % 1000000 / 1000));
-}
-
 /* UPSTREAM_TRANSPORT_FAILURE_REASON, blanks as "_". */
 static void put_failure(struct line *line, const struct facts *facts)
 {
@@ -120,9 +110,11 @@ size_t access_log_format(char *out, size_t size, const struct facts *facts)
 	static const struct facts_names none = {.method = NULL};
 	const struct facts_names *names = facts->names != NULL ? facts->names : &none;
 	struct line line = {out, size, 0};
+	char started[TIME_TEXT_SIZE];
 
-	put_time(&line, facts->started);
-	put(&line, " \"");
+	put_byte(&line, '[');
+	put(&line, time_format(started, facts->started / 1000));
+	put(&line, "] \"");
 	put_or_dash(&line, names->method);
 	put_byte(&line, ' ');
 	put_or_dash(&line, names->path);

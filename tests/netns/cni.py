@@ -139,11 +139,16 @@ def test_environment(wrong):
 def test_stdin(wrong):
     for text, code, msg in (
             (b"", 6, "stdin"), (b"junk", 6, "not JSON"), (b"{", 6, "ends in the middle"), (b"[]", 6, "no JSON object"),
-            (b"{} {}", 6, "not JSON"), (b'{"a":"\xff"}', 6, ""), (b"[" * 10000, 6, ""),
+            (b"{} {}", 6, "not JSON"), (b'{"a":"\xff"}', 6, ""), ('{"é": '"'x'}".encode(), 6, "not JSON"),
+            ('{"é": 1} # é'.encode(), 6, "not JSON"), ('{"é": 1} {}'.encode(), 6, "not JSON"), ('{"é": 1, }'.encode(), 6, "not JSON"), (b"[" * 10000, 6, ""),
             (json.dumps(config(ANNOTATED, name="-x")).encode(), 7, "key name"),
             (json.dumps(config(ANNOTATED, prev=None)).encode(), 7, "no prevResult"),
             (json.dumps(config(ANNOTATED, prev=[])).encode(), 7, "prevResult")):
         wrong.code(f"ADD {text[:30]}", call("ADD", text), code, msg)
+    text = json.dumps(config({**ANNOTATED, "weird/é\u20ac\U0001f600": "é\u20ac"}), ensure_ascii=False).encode()
+    answer = call("ADD", text)
+    wrong.expect("letters as they are", answer.status == 0 and answer.json == PREV_RESULT, answer.out)
+    call("DEL", text)
     wrong.code("CHECK without prevResult", call("CHECK", config(ANNOTATED, prev=None)), 7, "no prevResult")
     wrong.expect("nothing applied", table() == "", table())
 
@@ -263,7 +268,12 @@ def test_namespaces(wrong):
 
 def test_drift(wrong):
     stdin = config({**ANNOTATED, TRAFFIC + "excludeOutboundPorts": "80"})
-    wrong.code("nothing there", call("CHECK", stdin), 104, "the table inet weir is missing")
+    answer = call("CHECK", stdin)
+    wrong.expect("one difference, told once", answer.code == 104 and answer.msg == "weir: the table inet weir is missing" and
+                 "details" not in answer.json, answer.out)
+    call("ADD", stdin, CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAME=alone")
+    wrong.expect("a pod without a namespace", 'comment "weir: alone"' in table(), table())
+    call("DEL", stdin)
     call("ADD", stdin)
     netns("nft", "delete", "element", "inet", "weir", "excluded_ports", "{ 80 }")
     netns("nft", "add", "rule", "inet", "weir", "outbound", "accept")

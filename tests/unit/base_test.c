@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect/base/address.h"
 #include "redirect/base/error.h"
+#include "redirect/base/time.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,7 +10,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -141,9 +144,28 @@ static void loopback_is_known(void **state)
 	assert_false(address_is_loopback(&address));
 }
 
+/* Some second of every day from 1970 to 2200. */
+static void times_are_those_of_the_library(void **state)
+{
+	(void)state;
+	for (int64_t day = 0; day < 84000; day++) {
+		int64_t milliseconds = day * 86400000 + (day * 7919 % 86400) * 1000 + day % 1000;
+		time_t seconds = (time_t)(milliseconds / 1000);
+		char expected[TIME_TEXT_SIZE + 8];
+		char text[TIME_TEXT_SIZE];
+		struct tm utc;
+
+		(void)gmtime_r(&seconds, &utc);
+		(void)strftime(expected, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+		(void)snprintf(expected + 19, sizeof expected - 19, ".%03dZ", (int)(milliseconds % 1000));
+		assert_string_equal(time_format(text, milliseconds), expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times_are_those_of_the_library),
 		cmocka_unit_test(errors_are_set_and_wrapped),
 		cmocka_unit_test(long_errors_are_cut),
 		cmocka_unit_test(quotes_escape_and_cut),
