@@ -5,6 +5,7 @@
 # make check      all tests, plain and under ASan and UBSan (as root)
 # make static     every program as one file that needs no library, in build/static/; on Debian 12 as root
 # make e2e        the real runtimes (libcni, podman, containerd) with the static plugin (as root, on Debian 12)
+# make fuzz       each fuzz target for FUZZ_SECONDS (60), with clang's libFuzzer
 # make bench      speed and memory beside nft, haproxy and nginx, as ratios (as root)
 # make lint       clang-tidy, cppcheck, shellcheck
 # make install    DESTDIR and PREFIX are honoured; the plugin goes to CNIDIR
@@ -43,6 +44,9 @@ override LDFLAGS += -fsanitize=address,undefined
 else
 override CFLAGS += -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
 endif
+ifdef FUZZ
+override CFLAGS += -fsanitize=fuzzer-no-link
+endif
 ifdef WERROR
 override CFLAGS += -Werror
 endif
@@ -53,7 +57,7 @@ endif
 
 PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 
-.PHONY: all static deps check check-tests demo e2e bench lint install clean
+.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean
 all: $(PROGRAMS)
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
@@ -127,13 +131,21 @@ $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) \
 		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
+# Fuzz targets run their corpus, unless they are linked with libFuzzer.
+FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_MAIN := $(if $(FUZZ),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/replay.o)
+
+$(FUZZ_PROGRAMS): $(B)/%: $(B)/obj/%.o $(B)/obj/tests/fuzz/replay.o $(TEST_LIBRARIES)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS)
+
 deps:
 	$(Q)tests/deps build test
 
 check: deps
 	$(Q)tests/check
 
-check-tests: all $(TEST_PROGRAMS)
+check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
 
 # Without a word about the build: what the demo shows fits a screen.
 demo: deps
@@ -143,6 +155,13 @@ demo: deps
 e2e: static
 	$(Q)tests/deps build test e2e
 	$(Q)WEIR_ROOT=$(ROOT) WEIR_BUILD=$(B) tests/e2e/run
+
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+fuzz:
+	$(Q)tests/deps build fuzz
+	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzz CC=clang SANITIZE=1 FUZZ=1 fuzz-programs
+	$(Q)WEIR_BUILD=$(B)/fuzz tests/fuzz/run
 
 bench:
 	$(Q)tests/deps build bench
