@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -94,6 +95,22 @@ static int send_batch(int fd, const struct nft_batch *batch, struct error *e)
 		batch->size, allowed);
 }
 
+/* libmnl takes a length over 2 GiB for a negative one, and would go backwards. */
+static bool holds_whole_messages(const uint8_t *buffer, size_t size)
+{
+	while (size >= NLMSG_HDRLEN) {
+		uint32_t length = ((const struct nlmsghdr *)(const void *)buffer)->nlmsg_len;
+
+		if (length < NLMSG_HDRLEN || length > size)
+			return false;
+		if (MNL_ALIGN(length) >= size)
+			return true;
+		buffer += MNL_ALIGN(length);
+		size -= MNL_ALIGN(length);
+	}
+	return true;
+}
+
 static int find_words(const struct nlattr *attribute, void *data)
 {
 	const char **words = data;
@@ -126,6 +143,11 @@ struct answers {
 	size_t refused;
 };
 
+static int not_understood(struct error *e)
+{
+	return error_set(e, EPROTO, "the kernel answered a transaction with something else");
+}
+
 static int take_answer(const struct nft_batch *batch, const struct nlmsghdr *message, struct answers *answers,
 	struct error *e)
 {
@@ -136,7 +158,7 @@ static int take_answer(const struct nft_batch *batch, const struct nlmsghdr *mes
 
 	if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_len < mnl_nlmsg_size(sizeof *error) ||
 		index >= batch->count)
-		return error_set(e, EPROTO, "the kernel answered a transaction with something else");
+		return not_understood(e);
 	answers->count++;
 	if (error->error == 0 || (answers->code != 0 && index >= answers->refused))
 		return 0;
@@ -174,6 +196,8 @@ int nft_socket_commit(struct nft_socket *socket, const struct nft_batch *batch, 
 		}
 		if (n < 0)
 			return error_set_errno(e, errno, "cannot read the acknowledgements of the transaction");
+		if (!holds_whole_messages((const uint8_t *)buffer, (size_t)n))
+			return not_understood(e);
 		for (const struct nlmsghdr *m = (const struct nlmsghdr *)buffer; mnl_nlmsg_ok(m, left);
 			m = mnl_nlmsg_next(m, &left)) {
 			rc = take_answer(batch, m, &answers, e);
@@ -217,6 +241,8 @@ int nft_socket_read(struct nft_socket *socket, struct nlmsghdr *request, nft_obj
 			continue;
 		if (n < 0)
 			return -errno;
+		if (!holds_whole_messages((const uint8_t *)buffer, (size_t)n))
+			return -EPROTO;
 		errno = 0;
 		state = mnl_cb_run(buffer, (size_t)n, socket->sequence, socket->port, read_object, &reading);
 		if (state < 0)

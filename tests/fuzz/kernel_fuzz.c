@@ -41,7 +41,7 @@ static ssize_t answer(void *buffer, size_t size)
 	memcpy(buffer, next, length);
 	next += length;
 	left = (int)length;
-	for (struct nlmsghdr *m = buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+	for (struct nlmsghdr *m = buffer; mnl_nlmsg_ok(m, left) && m->nlmsg_len <= length; m = mnl_nlmsg_next(m, &left)) {
 		m->nlmsg_pid = PORT;
 		if (netlink.sequence != 0)
 			m->nlmsg_seq = netlink.sequence;
