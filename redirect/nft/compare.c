@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Structure is compared, never text: what is wanted is known as data, what is there was read back as objects.
+ * Structure is compared, never text: what is wanted is known as data, what is there is asked for by its attributes.
  */
 #include "redirect/nft/compare.h"
 
+#include "redirect/nft/attribute.h"
 #include "redirect/nft/compare_rules.h"
 #include "redirect/nft/encode.h"
 #include "redirect/nft/userdata.h"
@@ -16,39 +17,39 @@
 
 /* --- chains */
 
-static const struct nftnl_chain *find_chain(const struct nft_state *have, const char *name)
+static const char *chain_name(const struct nlmsghdr *chain)
 {
-	for (size_t i = 0; i < have->chain_count; i++)
-		if (strcmp(nftnl_chain_get_str(have->chains[i], NFTNL_CHAIN_NAME), name) == 0)
-			return have->chains[i];
-	return NULL;
+	return nft_attribute_text(nft_attribute_find(chain, NFTA_CHAIN_NAME));
 }
 
-static bool has_type(const struct nftnl_chain *chain, const char *type)
+static const struct nlmsghdr *find_chain(const struct nft_state *have, const char *name)
 {
-	const char *have = nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE);
-
-	return have != NULL && strcmp(have, type) == 0;
+	for (size_t i = 0; i < have->chain_count; i++)
+		if (strcmp(chain_name(have->chains[i]), name) == 0)
+			return have->chains[i];
+	return NULL;
 }
 
 static int compare_chain(const struct rule_chain *want, const struct nft_state *have,
 	struct nft_differences *differences)
 {
-	const struct nftnl_chain *chain = find_chain(have, want->name);
+	const struct nlmsghdr *chain = find_chain(have, want->name);
+	const struct nlattr *hook;
 	int priority;
 
 	if (chain == NULL) {
 		nft_difference_tell(differences, NFT_MISSING, "chain %s", want->name);
 		return 0;
 	}
-	priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
-	if (!has_type(chain, "nat") || !nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) ||
-		nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) != NF_INET_LOCAL_OUT)
+	hook = nft_attribute_find(chain, NFTA_CHAIN_HOOK);
+	priority = (int)nft_attribute_number(nft_attribute_find_in(hook, NFTA_HOOK_PRIORITY), 0);
+	if (strcmp(nft_attribute_text(nft_attribute_find(chain, NFTA_CHAIN_TYPE)), "nat") != 0 ||
+		nft_attribute_number(nft_attribute_find_in(hook, NFTA_HOOK_HOOKNUM), UINT32_MAX) != NF_INET_LOCAL_OUT)
 		nft_difference_tell(differences, NFT_CHANGED, "chain %s is not of type nat at hook output", want->name);
 	if (priority != want->priority)
 		nft_difference_tell(differences, NFT_CHANGED, "chain %s has priority %d, not %d", want->name, priority,
 			want->priority);
-	if (nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) != NF_ACCEPT)
+	if (nft_attribute_number(nft_attribute_find(chain, NFTA_CHAIN_POLICY), NF_ACCEPT) != NF_ACCEPT)
 		nft_difference_tell(differences, NFT_CHANGED, "chain %s has policy drop, not accept", want->name);
 	return nft_compare_rules(want, have, differences);
 }
@@ -63,10 +64,15 @@ static bool is_wanted_chain(const struct ruleset *want, const char *name)
 
 /* --- sets */
 
+static const char *set_name(const struct nft_state_set *set)
+{
+	return nft_attribute_text(nft_attribute_find(set->message, NFTA_SET_NAME));
+}
+
 static const struct nft_state_set *find_set(const struct nft_state *have, const char *name)
 {
 	for (size_t i = 0; i < have->set_count; i++)
-		if (strcmp(nftnl_set_get_str(have->sets[i].object, NFTNL_SET_NAME), name) == 0)
+		if (strcmp(set_name(&have->sets[i]), name) == 0)
 			return &have->sets[i];
 	return NULL;
 }
@@ -114,24 +120,29 @@ static void tell_uncovered(const struct rule_set *set, const struct interval_lis
 	}
 }
 
+static bool has_number(const struct nft_state_set *set, uint16_t type, uint32_t number)
+{
+	return nft_attribute_number(nft_attribute_find(set->message, type), 0) == number;
+}
+
 static void compare_set(const struct rule_set *want, const struct nft_state *have,
 	struct nft_differences *differences)
 {
 	const struct nft_state_set *found = find_set(have, want->name);
 	const uint8_t *userdata;
-	uint32_t size = 0;
+	uint32_t size;
 
 	if (found == NULL) {
 		nft_difference_tell(differences, NFT_MISSING, "set %s", want->name);
 		return;
 	}
-	if (nftnl_set_get_u32(found->object, NFTNL_SET_FLAGS) != NFT_SET_INTERVAL ||
-		nftnl_set_get_u32(found->object, NFTNL_SET_KEY_TYPE) != nft_encode_key_type(want->field) ||
-		nftnl_set_get_u32(found->object, NFTNL_SET_KEY_LEN) != rule_field_size(want->field)) {
+	if (!has_number(found, NFTA_SET_FLAGS, NFT_SET_INTERVAL) ||
+		!has_number(found, NFTA_SET_KEY_TYPE, nft_encode_key_type(want->field)) ||
+		!has_number(found, NFTA_SET_KEY_LEN, (uint32_t)rule_field_size(want->field))) {
 		nft_difference_tell(differences, NFT_CHANGED, "set %s has another type or other flags", want->name);
 		return;
 	}
-	userdata = nftnl_set_get_data(found->object, NFTNL_SET_USERDATA, &size);
+	userdata = nft_attribute_bytes(nft_attribute_find(found->message, NFTA_SET_USERDATA), &size);
 	if (strcmp(nft_userdata_comment(userdata, size, NFTNL_UDATA_SET_COMMENT), want->comment) != 0)
 		nft_difference_tell(differences, NFT_CHANGED, "set %s has another comment", want->name);
 	if (found->odd)
@@ -152,13 +163,13 @@ static void tell_strangers(const struct ruleset *want, const struct nft_state *h
 	struct nft_differences *differences)
 {
 	for (size_t i = 0; i < have->chain_count; i++) {
-		const char *name = nftnl_chain_get_str(have->chains[i], NFTNL_CHAIN_NAME);
+		const char *name = chain_name(have->chains[i]);
 
 		if (!is_wanted_chain(want, name))
 			nft_difference_tell(differences, NFT_ADDED, "chain %s", name);
 	}
 	for (size_t i = 0; i < have->set_count; i++) {
-		const char *name = nftnl_set_get_str(have->sets[i].object, NFTNL_SET_NAME);
+		const char *name = set_name(&have->sets[i]);
 
 		if (!is_wanted_set(want, name))
 			nft_difference_tell(differences, NFT_ADDED, "set %s", name);

@@ -10,13 +10,14 @@
  */
 #include "redirect/nft/compare_rules.h"
 
+#include "redirect/nft/attribute.h"
 #include "redirect/nft/encode.h"
 #include "redirect/nft/userdata.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <libnftnl/expr.h>
 #include <libnftnl/udata.h>
+#include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,86 +27,80 @@
 static const struct expression_kind {
 	const char *name;
 	uint16_t attributes[EXPRESSION_ATTRIBUTE_MAX]; /* ends at 0 */
+	uint16_t data; /* the one that is a nest of data (NFTA_DATA_*), or 0 */
 } expression_kinds[] = {
-	{"meta", {NFTNL_EXPR_META_KEY, NFTNL_EXPR_META_DREG, NFTNL_EXPR_META_SREG}},
-	{"payload", {NFTNL_EXPR_PAYLOAD_DREG, NFTNL_EXPR_PAYLOAD_BASE, NFTNL_EXPR_PAYLOAD_OFFSET,
-			    NFTNL_EXPR_PAYLOAD_LEN, NFTNL_EXPR_PAYLOAD_SREG}},
-	{"cmp", {NFTNL_EXPR_CMP_SREG, NFTNL_EXPR_CMP_OP, NFTNL_EXPR_CMP_DATA}},
-	{"byteorder", {NFTNL_EXPR_BYTEORDER_DREG, NFTNL_EXPR_BYTEORDER_SREG, NFTNL_EXPR_BYTEORDER_OP,
-			      NFTNL_EXPR_BYTEORDER_LEN, NFTNL_EXPR_BYTEORDER_SIZE}},
-	{"lookup", {NFTNL_EXPR_LOOKUP_SREG, NFTNL_EXPR_LOOKUP_SET, NFTNL_EXPR_LOOKUP_DREG, NFTNL_EXPR_LOOKUP_FLAGS}},
-	{"counter", {0}},
-	{"immediate", {NFTNL_EXPR_IMM_DREG, NFTNL_EXPR_IMM_DATA, NFTNL_EXPR_IMM_VERDICT, NFTNL_EXPR_IMM_CHAIN}},
-	{"redir", {NFTNL_EXPR_REDIR_REG_PROTO_MIN, NFTNL_EXPR_REDIR_REG_PROTO_MAX, NFTNL_EXPR_REDIR_FLAGS}},
+	{"meta", {NFTA_META_KEY, NFTA_META_DREG, NFTA_META_SREG}, 0},
+	{"payload", {NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_SREG}, 0},
+	{"cmp", {NFTA_CMP_SREG, NFTA_CMP_OP}, NFTA_CMP_DATA},
+	{"byteorder", {NFTA_BYTEORDER_DREG, NFTA_BYTEORDER_SREG, NFTA_BYTEORDER_OP, NFTA_BYTEORDER_LEN, NFTA_BYTEORDER_SIZE},
+		0},
+	{"lookup", {NFTA_LOOKUP_SREG, NFTA_LOOKUP_SET, NFTA_LOOKUP_DREG, NFTA_LOOKUP_FLAGS}, 0},
+	{"counter", {0}, 0},
+	{"immediate", {NFTA_IMMEDIATE_DREG}, NFTA_IMMEDIATE_DATA},
+	{"redir", {NFTA_REDIR_REG_PROTO_MIN, NFTA_REDIR_REG_PROTO_MAX, NFTA_REDIR_FLAGS}, 0},
 };
-static_assert(NFTNL_EXPR_META_KEY > 0 && NFTNL_EXPR_LOOKUP_SREG > 0, "0 can end a list of attributes");
 
 static const struct expression_kind *find_kind(const char *name)
 {
 	for (size_t i = 0; i < sizeof expression_kinds / sizeof *expression_kinds; i++)
-		if (name != NULL && strcmp(expression_kinds[i].name, name) == 0)
+		if (strcmp(expression_kinds[i].name, name) == 0)
 			return &expression_kinds[i];
 	return NULL;
 }
 
-static bool attribute_equal(const struct nftnl_expr *a, const struct nftnl_expr *b, uint16_t attribute)
+/* A value, or a verdict with its chain. */
+static bool data_equal(const struct nlattr *a, const struct nlattr *b)
 {
-	uint32_t size_a = 0;
-	uint32_t size_b = 0;
-	const void *value_a = nftnl_expr_is_set(a, attribute) ? nftnl_expr_get(a, attribute, &size_a) : NULL;
-	const void *value_b = nftnl_expr_is_set(b, attribute) ? nftnl_expr_get(b, attribute, &size_b) : NULL;
+	const struct nlattr *verdict_a = nft_attribute_find_in(a, NFTA_DATA_VERDICT);
+	const struct nlattr *verdict_b = nft_attribute_find_in(b, NFTA_DATA_VERDICT);
 
-	if (value_a == NULL || value_b == NULL)
-		return value_a == value_b;
-	return size_a == size_b && memcmp(value_a, value_b, size_a) == 0;
+	return nft_attribute_equal(nft_attribute_find_in(a, NFTA_DATA_VALUE), nft_attribute_find_in(b, NFTA_DATA_VALUE)) &&
+	       nft_attribute_equal(nft_attribute_find_in(verdict_a, NFTA_VERDICT_CODE),
+		       nft_attribute_find_in(verdict_b, NFTA_VERDICT_CODE)) &&
+	       nft_attribute_equal(nft_attribute_find_in(verdict_a, NFTA_VERDICT_CHAIN),
+		       nft_attribute_find_in(verdict_b, NFTA_VERDICT_CHAIN));
 }
 
-static bool expression_equal(const struct nftnl_expr *a, const struct nftnl_expr *b)
+static bool expression_equal(const struct nlattr *a, const struct nlattr *b)
 {
-	const char *name = nftnl_expr_get_str(a, NFTNL_EXPR_NAME);
-	const char *other = nftnl_expr_get_str(b, NFTNL_EXPR_NAME);
+	const struct nlattr *in_a = nft_attribute_find_in(a, NFTA_EXPR_DATA);
+	const struct nlattr *in_b = nft_attribute_find_in(b, NFTA_EXPR_DATA);
+	const char *name = nft_attribute_text(nft_attribute_find_in(a, NFTA_EXPR_NAME));
 	const struct expression_kind *kind = find_kind(name);
 
-	if (kind == NULL || other == NULL || strcmp(name, other) != 0)
+	if (kind == NULL || strcmp(name, nft_attribute_text(nft_attribute_find_in(b, NFTA_EXPR_NAME))) != 0)
 		return false;
 	for (size_t i = 0; i < EXPRESSION_ATTRIBUTE_MAX && kind->attributes[i] != 0; i++)
-		if (!attribute_equal(a, b, kind->attributes[i]))
+		if (!nft_attribute_equal(nft_attribute_find_in(in_a, kind->attributes[i]),
+			    nft_attribute_find_in(in_b, kind->attributes[i])))
 			return false;
-	return true;
+	return kind->data == 0 ||
+	       data_equal(nft_attribute_find_in(in_a, kind->data), nft_attribute_find_in(in_b, kind->data));
 }
 
-static bool expressions_equal(const struct nftnl_rule *a, const struct nftnl_rule *b)
+static bool expressions_equal(const struct nlmsghdr *a, const struct nlmsghdr *b)
 {
-	struct nftnl_expr_iter *i = nftnl_expr_iter_create(a);
-	struct nftnl_expr_iter *j = nftnl_expr_iter_create(b);
-	bool equal = i != NULL && j != NULL;
+	const struct nlattr *list_a = nft_attribute_find(a, NFTA_RULE_EXPRESSIONS);
+	const struct nlattr *list_b = nft_attribute_find(b, NFTA_RULE_EXPRESSIONS);
+	const struct nlattr *x = nft_attribute_first(list_a);
+	const struct nlattr *y = nft_attribute_first(list_b);
 
-	while (equal) {
-		const struct nftnl_expr *x = nftnl_expr_iter_next(i);
-		const struct nftnl_expr *y = nftnl_expr_iter_next(j);
-
-		if (x == NULL || y == NULL) {
-			equal = x == y;
-			break;
-		}
-		equal = expression_equal(x, y);
+	while (x != NULL && y != NULL && expression_equal(x, y)) {
+		x = nft_attribute_next(list_a, x);
+		y = nft_attribute_next(list_b, y);
 	}
-	if (i != NULL)
-		nftnl_expr_iter_destroy(i);
-	if (j != NULL)
-		nftnl_expr_iter_destroy(j);
-	return equal;
+	return x == NULL && y == NULL;
 }
 
-static const char *rule_comment(const struct nftnl_rule *rule)
+static const char *rule_comment(const struct nlmsghdr *rule)
 {
-	uint32_t size = 0;
-	const uint8_t *data = nftnl_rule_get_data(rule, NFTNL_RULE_USERDATA, &size);
+	uint32_t size;
+	const uint8_t *data = nft_attribute_bytes(nft_attribute_find(rule, NFTA_RULE_USERDATA), &size);
 
 	return nft_userdata_comment(data, size, NFTNL_UDATA_RULE_COMMENT);
 }
 
-static bool rule_equal(const struct nftnl_rule *a, const struct nftnl_rule *b)
+static bool rule_equal(const struct nlmsghdr *a, const struct nlmsghdr *b)
 {
 	return strcmp(rule_comment(a), rule_comment(b)) == 0 && expressions_equal(a, b);
 }
@@ -121,10 +116,10 @@ enum fate {
 
 struct rows {
 	const char *chain;
-	struct nftnl_rule *want[RULESET_RULE_MAX]; /* owned */
+	struct nlmsghdr *want[RULESET_RULE_MAX]; /* owned */
 	enum fate want_fate[RULESET_RULE_MAX];
 	size_t want_count;
-	struct nftnl_rule **have; /* of this chain; the array is owned, the rules are not */
+	const struct nlmsghdr **have; /* of this chain; the array is owned, the rules are not */
 	enum fate *have_fate;     /* owned */
 	size_t have_count;
 	uint8_t *longest; /* owned; (want_count + 1) rows of (have_count + 1): the longest common row from there on */
@@ -285,16 +280,13 @@ static int take_want(struct rows *rows, const struct rule_chain *chain)
 
 static int take_have(struct rows *rows, const struct nft_state *have)
 {
-	rows->have = calloc(have->rule_count + 1, sizeof(struct nftnl_rule *));
+	rows->have = calloc(have->rule_count + 1, sizeof(const struct nlmsghdr *));
 	rows->have_fate = calloc(have->rule_count + 1, sizeof *rows->have_fate);
 	if (rows->have == NULL || rows->have_fate == NULL)
 		return -ENOMEM;
-	for (size_t j = 0; j < have->rule_count; j++) {
-		const char *chain = nftnl_rule_get_str(have->rules[j], NFTNL_RULE_CHAIN);
-
-		if (chain != NULL && strcmp(chain, rows->chain) == 0)
+	for (size_t j = 0; j < have->rule_count; j++)
+		if (strcmp(nft_attribute_text(nft_attribute_find(have->rules[j], NFTA_RULE_CHAIN)), rows->chain) == 0)
 			rows->have[rows->have_count++] = have->rules[j];
-	}
 	return 0;
 }
 
@@ -313,8 +305,8 @@ int nft_compare_rules(const struct rule_chain *chain, const struct nft_state *ha
 	if (rc == 0)
 		compare(&rows, differences);
 	for (size_t i = 0; i < rows.want_count; i++)
-		nftnl_rule_free(rows.want[i]);
-	free(rows.have);
+		free(rows.want[i]);
+	free((void *)rows.have);
 	free(rows.have_fate);
 	free(rows.longest);
 	return rc;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
@@ -23,7 +24,11 @@
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* Bytes of a rule's message: some twenty expressions of at most a hundred bytes, and a comment. */
+#define RULE_SIZE_MAX 4096
 
 /* Bytes that one element of a set may take: three attributes' headers, a key, flags. */
 #define ELEMENT_SIZE_MAX 64
@@ -193,7 +198,7 @@ static void add_redirect(struct nftnl_rule *rule, uint16_t port, bool *ok)
 	nftnl_expr_set_u32(x, NFTNL_EXPR_REDIR_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
 }
 
-struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule)
+static struct nftnl_rule *make_rule(const struct rule_chain *chain, const struct rule *rule)
 {
 	struct nftnl_rule *r = nftnl_rule_alloc();
 	uint8_t userdata[NFT_USERDATA_SIZE];
@@ -220,6 +225,22 @@ struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct 
 		return NULL;
 	}
 	return r;
+}
+
+struct nlmsghdr *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule)
+{
+	struct nftnl_rule *r = make_rule(chain, rule);
+	void *buffer = r != NULL ? malloc(RULE_SIZE_MAX) : NULL;
+	struct nlmsghdr *message = NULL;
+
+	if (buffer != NULL) {
+		message = nft_message_init(buffer, NFT_MSG_NEWRULE, 0, 0);
+		nftnl_rule_nlmsg_build_payload(message, r);
+		assert(message->nlmsg_len <= RULE_SIZE_MAX);
+	}
+	if (r != NULL)
+		nftnl_rule_free(r);
+	return message;
 }
 
 static struct nftnl_set *make_set(const struct rule_set *set)
@@ -389,7 +410,7 @@ static int batch_rule(struct nft_batch *batch, const struct rule_chain *chain, s
 {
 	const struct rule *rule = &chain->rules[index];
 	struct nlmsghdr *message;
-	struct nftnl_rule *r = nft_encode_rule(chain, rule);
+	struct nftnl_rule *r = make_rule(chain, rule);
 
 	if (r == NULL)
 		return -ENOMEM;

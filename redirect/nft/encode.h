@@ -9,13 +9,13 @@
 #include "redirect/nft/batch.h"
 #include "redirect/plan/ruleset.h"
 
-#include <libnftnl/rule.h>
+#include <libmnl/libmnl.h>
 
 /* nftables' number for the type of a set's keys (its datatype.h); the listing prints the type by it. */
 uint32_t nft_encode_key_type(enum rule_field field);
 
-/* Makes the object that the kernel is given, and that read-back is compared with. The caller frees it. NULL: no memory. */
-struct nftnl_rule *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule);
+/* Makes the message that the kernel is given, and that read-back is compared with. The caller frees it. NULL: no memory. */
+struct nlmsghdr *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule);
 
 /*
  * Appends the whole ruleset to a batch. With `exclusive`, the table is created and the transaction fails with -EEXIST

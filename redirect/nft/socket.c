@@ -19,6 +19,9 @@
 /* What the kernel itself adds to a message in the send buffer. */
 #define SEND_OVERHEAD 4096u
 
+/* The highest errno value that the kernel answers with. */
+#define ERRNO_MAX 4095
+
 /* Bytes of an object in words with its NUL. */
 #define OBJECT_TEXT_SIZE 256
 
@@ -157,7 +160,7 @@ static int take_answer(const struct nft_batch *batch, const struct nlmsghdr *mes
 	const char *words;
 
 	if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_len < mnl_nlmsg_size(sizeof *error) ||
-		index >= batch->count)
+		index >= batch->count || error->error > 0 || error->error < -ERRNO_MAX)
 		return not_understood(e);
 	answers->count++;
 	if (error->error == 0 || (answers->code != 0 && index >= answers->refused))
@@ -246,7 +249,7 @@ int nft_socket_read(struct nft_socket *socket, struct nlmsghdr *request, nft_obj
 		errno = 0;
 		state = mnl_cb_run(buffer, (size_t)n, socket->sequence, socket->port, read_object, &reading);
 		if (state < 0)
-			return reading.rc < 0 ? reading.rc : -errno;
+			return reading.rc < 0 ? reading.rc : errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
 	}
 	return 0;
 }

@@ -10,13 +10,11 @@
  */
 #include "redirect/nft/state.h"
 
+#include "redirect/nft/attribute.h"
 #include "redirect/plan/ruleset.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <libnftnl/gen.h>
-#include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -53,21 +51,24 @@ static struct nlmsghdr *request_init(struct request *request, uint16_t type, uin
 
 /* --- generation and tables */
 
-static bool is_ours(const char *table)
+/* Whether an attribute of the message holds the name of our table. */
+static bool is_ours(const struct nlmsghdr *message, uint16_t table_attribute)
 {
-	return table != NULL && strcmp(table, RULESET_TABLE) == 0;
+	return strcmp(nft_attribute_text(nft_attribute_find(message, table_attribute)), RULESET_TABLE) == 0;
+}
+
+static uint8_t family_of(const struct nlmsghdr *message)
+{
+	const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+
+	return mnl_nlmsg_get_payload_len(message) >= sizeof *header ? header->nfgen_family : NFPROTO_UNSPEC;
 }
 
 static int read_generation(const struct nlmsghdr *message, void *context)
 {
-	struct nftnl_gen *generation = nftnl_gen_alloc();
 	uint32_t *id = context;
 
-	if (generation == NULL)
-		return -ENOMEM;
-	if (nftnl_gen_nlmsg_parse(message, generation) == 0)
-		*id = nftnl_gen_get_u32(generation, NFTNL_GEN_ID);
-	nftnl_gen_free(generation);
+	*id = nft_attribute_number(nft_attribute_find(message, NFTA_GEN_ID), 0);
 	return 0;
 }
 
@@ -96,31 +97,21 @@ const char *nft_state_family_name(size_t i)
 	return families[i].name;
 }
 
-static void take_table(struct nft_state *state, const struct nftnl_table *table)
+static int read_table(const struct nlmsghdr *message, void *context)
 {
-	uint32_t family = nftnl_table_get_u32(table, NFTNL_TABLE_FAMILY);
+	struct nft_state *state = context;
+	uint8_t family = family_of(message);
 
-	if (!is_ours(nftnl_table_get_str(table, NFTNL_TABLE_NAME)))
-		return;
+	if (!is_ours(message, NFTA_TABLE_NAME))
+		return 0;
 	if (family == NFPROTO_INET) {
 		state->exists = true;
-		state->table_flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-		return;
+		state->table_flags = nft_attribute_number(nft_attribute_find(message, NFTA_TABLE_FLAGS), 0);
+		return 0;
 	}
 	for (size_t i = 0; i < NFT_STATE_FAMILY_COUNT; i++)
 		if (families[i].number == family)
 			state->namesakes[i] = true;
-}
-
-static int read_table(const struct nlmsghdr *message, void *context)
-{
-	struct nftnl_table *table = nftnl_table_alloc();
-
-	if (table == NULL)
-		return -ENOMEM;
-	if (nftnl_table_nlmsg_parse(message, table) == 0)
-		take_table(context, table);
-	nftnl_table_free(table);
 	return 0;
 }
 
@@ -150,93 +141,79 @@ int nft_state_find_table(struct nft_socket *socket, bool *ret_exists, struct err
 
 /* --- chains, rules, sets: dumps, of which only our table's objects are kept: old kernels ignore the filter */
 
+static struct nlmsghdr *copy(const struct nlmsghdr *message)
+{
+	struct nlmsghdr *kept = malloc(message->nlmsg_len);
+
+	if (kept != NULL)
+		memcpy(kept, message, message->nlmsg_len);
+	return kept;
+}
+
 static int read_chain(const struct nlmsghdr *message, void *context)
 {
-	struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct nft_state *state = context;
 
-	if (chain == NULL)
-		return -ENOMEM;
-	if (nftnl_chain_nlmsg_parse(message, chain) == 0 && is_ours(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE))) {
-		if (state->chain_count < NFT_STATE_OBJECT_MAX) {
-			state->chains[state->chain_count++] = chain;
-			return 0;
-		}
+	if (!is_ours(message, NFTA_CHAIN_TABLE))
+		return 0;
+	if (state->chain_count == NFT_STATE_OBJECT_MAX) {
 		state->other_count++;
+		return 0;
 	}
-	nftnl_chain_free(chain);
+	state->chains[state->chain_count] = copy(message);
+	if (state->chains[state->chain_count] == NULL)
+		return -ENOMEM;
+	state->chain_count++;
 	return 0;
 }
 
-static int keep_rule(struct nft_state *state, struct nftnl_rule *rule)
+static int read_rule(const struct nlmsghdr *message, void *context)
 {
+	struct nft_state *state = context;
+
+	if (!is_ours(message, NFTA_RULE_TABLE))
+		return 0;
 	if (state->rule_count == state->rule_capacity) {
 		size_t capacity = state->rule_capacity * 2 + 32;
-		struct nftnl_rule **rules = realloc(state->rules, capacity * sizeof(struct nftnl_rule *));
+		struct nlmsghdr **rules = realloc(state->rules, capacity * sizeof(struct nlmsghdr *));
 
 		if (rules == NULL)
 			return -ENOMEM;
 		state->rules = rules;
 		state->rule_capacity = capacity;
 	}
-	state->rules[state->rule_count++] = rule;
-	return 0;
-}
-
-static int read_rule(const struct nlmsghdr *message, void *context)
-{
-	struct nftnl_rule *rule = nftnl_rule_alloc();
-	int rc = 0;
-
-	if (rule == NULL)
+	state->rules[state->rule_count] = copy(message);
+	if (state->rules[state->rule_count] == NULL)
 		return -ENOMEM;
-	if (nftnl_rule_nlmsg_parse(message, rule) == 0 && is_ours(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE))) {
-		rc = keep_rule(context, rule);
-		if (rc == 0)
-			return 0;
-	}
-	nftnl_rule_free(rule);
-	return rc;
+	state->rule_count++;
+	return 0;
 }
 
 static int read_set(const struct nlmsghdr *message, void *context)
 {
-	struct nftnl_set *set = nftnl_set_alloc();
 	struct nft_state *state = context;
 
-	if (set == NULL)
-		return -ENOMEM;
-	if (nftnl_set_nlmsg_parse(message, set) == 0 && is_ours(nftnl_set_get_str(set, NFTNL_SET_TABLE))) {
-		if (state->set_count < NFT_STATE_OBJECT_MAX) {
-			state->sets[state->set_count++].object = set;
-			return 0;
-		}
+	if (!is_ours(message, NFTA_SET_TABLE))
+		return 0;
+	if (state->set_count == NFT_STATE_OBJECT_MAX) {
 		state->other_count++;
+		return 0;
 	}
-	nftnl_set_free(set);
+	state->sets[state->set_count].message = copy(message);
+	if (state->sets[state->set_count].message == NULL)
+		return -ENOMEM;
+	state->set_count++;
 	return 0;
 }
 
 static_assert((int)NFTA_OBJ_TABLE == (int)NFTA_FLOWTABLE_TABLE, "one reader finds the table of both");
 
-static int find_table(const struct nlattr *attribute, void *data)
-{
-	const char **table = data;
-
-	if (mnl_attr_get_type(attribute) == NFTA_OBJ_TABLE && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-		*table = mnl_attr_get_str(attribute);
-	return MNL_CB_OK;
-}
-
 /* Stateful objects and flow tables: weir makes none, so it is enough to know that there are some. */
 static int read_other(const struct nlmsghdr *message, void *context)
 {
 	struct nft_state *state = context;
-	const char *table = NULL;
 
-	(void)mnl_attr_parse(message, sizeof(struct nfgenmsg), find_table, &table);
-	if (is_ours(table))
-		state->other_count++;
+	state->other_count += is_ours(message, NFTA_OBJ_TABLE);
 	return 0;
 }
 
@@ -270,56 +247,37 @@ static int keep_bound(struct bounds *bounds, const void *key, size_t size, uint3
 	return 0;
 }
 
-/* Collects attributes of a nest by their type, up to NFTA_SET_ELEM_MAX. */
-static int collect(const struct nlattr *attribute, void *data)
+static bool is_plain(const struct nlattr *element)
 {
-	const struct nlattr **table = data;
-	uint16_t type = mnl_attr_get_type(attribute);
+	for (const struct nlattr *a = nft_attribute_first(element); a != NULL; a = nft_attribute_next(element, a)) {
+		uint16_t type = mnl_attr_get_type(a);
 
-	if (type <= NFTA_SET_ELEM_MAX)
-		table[type] = attribute;
-	return MNL_CB_OK;
+		if (type != NFTA_SET_ELEM_KEY && type != NFTA_SET_ELEM_FLAGS && type != NFTA_SET_ELEM_USERDATA)
+			return false;
+	}
+	return true;
 }
 
-static int read_element(const struct nlattr *element, void *data)
+static int read_element(const struct nlattr *element, struct bounds *bounds)
 {
-	const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1] = {NULL};
-	const struct nlattr *values[NFTA_SET_ELEM_MAX + 1] = {NULL};
-	struct bounds *bounds = data;
-	const struct nlattr *value;
-	uint32_t flags = 0;
+	const struct nlattr *key = nft_attribute_find_in(element, NFTA_SET_ELEM_KEY);
+	uint32_t flags = nft_attribute_number(nft_attribute_find_in(element, NFTA_SET_ELEM_FLAGS), 0);
+	uint32_t size;
+	const uint8_t *value = nft_attribute_bytes(nft_attribute_find_in(key, NFTA_DATA_VALUE), &size);
 
-	(void)mnl_attr_parse_nested(element, collect, attributes);
-	if (attributes[NFTA_SET_ELEM_FLAGS] != NULL)
-		flags = ntohl(mnl_attr_get_u32(attributes[NFTA_SET_ELEM_FLAGS]));
-	if (attributes[NFTA_SET_ELEM_KEY] != NULL)
-		(void)mnl_attr_parse_nested(attributes[NFTA_SET_ELEM_KEY], collect, values);
-	value = values[NFTA_DATA_VALUE];
-	for (uint16_t type = 0; type <= NFTA_SET_ELEM_MAX; type++)
-		bounds->odd |= attributes[type] != NULL && type != NFTA_SET_ELEM_KEY && type != NFTA_SET_ELEM_FLAGS &&
-			       type != NFTA_SET_ELEM_USERDATA;
-	if (value == NULL || mnl_attr_get_payload_len(value) != bounds->key_size ||
-		(flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0) {
-		bounds->odd = true;
-		return MNL_CB_OK;
-	}
-	if (keep_bound(bounds, mnl_attr_get_payload(value), bounds->key_size, flags) < 0) {
-		errno = ENOMEM;
-		return MNL_CB_ERROR;
-	}
-	return MNL_CB_OK;
-}
-
-static int read_element_list(const struct nlattr *attribute, void *data)
-{
-	if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-		return MNL_CB_OK;
-	return mnl_attr_parse_nested(attribute, read_element, data);
+	bounds->odd |= !is_plain(element) || size != bounds->key_size ||
+		       (flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0;
+	return size == bounds->key_size ? keep_bound(bounds, value, size, flags) : 0;
 }
 
 static int read_elements(const struct nlmsghdr *message, void *context)
 {
-	return mnl_attr_parse(message, sizeof(struct nfgenmsg), read_element_list, context) < 0 ? -ENOMEM : 0;
+	const struct nlattr *list = nft_attribute_find(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	int rc = 0;
+
+	for (const struct nlattr *a = nft_attribute_first(list); rc == 0 && a != NULL; a = nft_attribute_next(list, a))
+		rc = read_element(a, context);
+	return rc;
 }
 
 /* By key; at the same key, an end comes before the start of the next interval. */
@@ -367,7 +325,7 @@ static int pair_bounds(struct bounds *bounds, struct interval_list *list)
 
 static int get_elements(struct nft_socket *socket, struct nft_state_set *set)
 {
-	uint32_t key_size = nftnl_set_get_u32(set->object, NFTNL_SET_KEY_LEN);
+	uint32_t key_size = nft_attribute_number(nft_attribute_find(set->message, NFTA_SET_KEY_LEN), 0);
 	struct bounds bounds = {.key_size = key_size};
 	struct request request;
 	int rc;
@@ -376,7 +334,7 @@ static int get_elements(struct nft_socket *socket, struct nft_state_set *set)
 		return 0; /* not ours; the comparison says so by its key */
 	interval_list_init(&set->elements, key_size);
 	mnl_attr_put_strz(request_init(&request, NFT_MSG_GETSETELEM, NLM_F_DUMP), NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
-	mnl_attr_put_strz(request.message, NFTA_SET_ELEM_LIST_SET, nftnl_set_get_str(set->object, NFTNL_SET_NAME));
+	mnl_attr_put_strz(request.message, NFTA_SET_ELEM_LIST_SET, nft_attribute_text(nft_attribute_find(set->message, NFTA_SET_NAME)));
 	rc = nft_socket_read(socket, request.message, read_elements, &bounds);
 	if (rc == 0 && bounds.count > 0)
 		qsort(bounds.items, bounds.count, sizeof *bounds.items, compare_bounds);
@@ -430,13 +388,13 @@ int nft_state_read(struct nft_socket *socket, struct nft_state *ret_state, struc
 void nft_state_free(struct nft_state *state)
 {
 	for (size_t i = 0; i < state->chain_count; i++)
-		nftnl_chain_free(state->chains[i]);
+		free(state->chains[i]);
 	for (size_t i = 0; i < state->set_count; i++) {
-		nftnl_set_free(state->sets[i].object);
+		free(state->sets[i].message);
 		interval_list_free(&state->sets[i].elements);
 	}
 	for (size_t i = 0; i < state->rule_count; i++)
-		nftnl_rule_free(state->rules[i]);
+		free(state->rules[i]);
 	free(state->rules);
 	*state = (struct nft_state){.exists = false};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel holds under weir's name, read back as objects to compare.
+ * What the kernel holds under weir's name, read back to be compared.
  */
 #ifndef WEIR_NFT_STATE_H
 #define WEIR_NFT_STATE_H
@@ -9,9 +9,6 @@
 #include "redirect/base/interval.h"
 #include "redirect/nft/socket.h"
 
-#include <libnftnl/chain.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,19 +20,20 @@
 #define NFT_STATE_OBJECT_MAX 64
 
 struct nft_state_set {
-	struct nftnl_set *object; /* owned */
+	struct nlmsghdr *message; /* owned */
 	struct interval_list elements; /* sorted, without overlaps */
 	bool odd; /* an element that is not a plain bound of an interval, or bounds that make no intervals */
 };
 
+/* Messages are copies of the kernel's, to be asked with the functions of attribute.h. */
 struct nft_state {
 	bool exists; /* the table */
 	uint32_t table_flags;
-	struct nftnl_chain *chains[NFT_STATE_OBJECT_MAX]; /* owned */
+	struct nlmsghdr *chains[NFT_STATE_OBJECT_MAX]; /* owned */
 	size_t chain_count;
 	struct nft_state_set sets[NFT_STATE_OBJECT_MAX];
 	size_t set_count;
-	struct nftnl_rule **rules; /* in the kernel's order, of all chains; array and items owned */
+	struct nlmsghdr **rules; /* in the kernel's order, of all chains; array and items owned */
 	size_t rule_count;
 	size_t rule_capacity;
 	bool namesakes[NFT_STATE_FAMILY_COUNT]; /* a table of the same name is there, in another family */
@@ -54,7 +52,7 @@ int nft_state_read(struct nft_socket *socket, struct nft_state *ret_state, struc
 /* The family of namesakes[i], as nft calls it. */
 const char *nft_state_family_name(size_t i);
 
-/* Frees the objects. */
+/* Frees what was read. */
 void nft_state_free(struct nft_state *state);
 
 #endif
