@@ -8,6 +8,7 @@ The proxy on real connections: redirected by weir-init's rules, in a namespace o
 
 Each connection must leave exactly one line. TAP on stdout.
 """
+import itertools
 import os
 import random
 import re
@@ -104,12 +105,18 @@ class Proxy:
         return 1024 * sum(int(re.search(rf"^{name}:\s+(\d+)", text, re.M)[1]) for name in ("Private_Dirty", "Private_Clean"))
 
 
+# Below those that the kernel chooses for the proxy. To connection tracking a connection with the ends of an earlier one
+# may be that one, and one of the proxy's own goes past the proxy.
+source_ports = itertools.cycle(range(16000, 32768))
+
+
 def connect(address, port):
     """From the pod, as root: captured."""
     enter(POD)
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     sock.settimeout(DEADLINE)
     try:
+        sock.bind(("::" if ":" in address else "0.0.0.0", next(source_ports)))
         sock.connect((address, port))
     except OSError:
         sock.close()
