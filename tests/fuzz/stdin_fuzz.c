@@ -8,6 +8,8 @@
 #include "redirect/plan/plan.h"
 #include "redirect/plan/ruleset.h"
 
+#include <string.h>
+
 static struct plan_report report;
 
 static void ignore(void *context, const char *key)
@@ -39,11 +41,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reply reply = {.code = 0};
 	struct config config;
-	FILE *in = fmemopen((void *)(uintptr_t)data, size, "r");
+	char *text = malloc(size + 1);
+	FILE *in;
 	int rc;
 
-	if (in == NULL)
+	FUZZ_CHECK(text != NULL);
+	memcpy(text, data, size);
+	in = fmemopen(text, size, "r");
+	if (in == NULL) {
+		free(text);
 		return 0;
+	}
 	rc = config_read(&config, in, &reply);
 	if (rc == 0)
 		rc = config_check(&config, &reply);
@@ -54,5 +62,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config_read_log(&config);
 	config_free(&config);
 	(void)fclose(in);
+	free(text);
 	return 0;
 }
