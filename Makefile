@@ -139,13 +139,21 @@ $(FUZZ_PROGRAMS): $(B)/%: $(B)/obj/%.o $(B)/obj/tests/fuzz/replay.o $(TEST_LIBRA
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS)
 
+# What tests preload into the programs. The sanitizers' own code belongs to the programs.
+FAULT_LIBRARY := $(B)/tests/fault/libfault.so
+FAULT_CFLAGS = $(filter-out -MMD -MP -fPIE -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS)) -fPIC
+
+$(FAULT_LIBRARY): tests/fault/fault.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(FAULT_CFLAGS) -shared -Wl,-z,relro,-z,now -o $@ $< -ldl
+
 deps:
 	$(Q)tests/deps build test
 
 check: deps
 	$(Q)tests/check
 
-check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
+check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(FAULT_LIBRARY)
 
 # Without a word about the build: what the demo shows fits a screen.
 demo: deps
