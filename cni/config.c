@@ -13,6 +13,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ANNOTATIONS_KEY "io.kubernetes.cri.pod-annotations"
 
@@ -129,6 +130,14 @@ static int decode_strictly(const char *text, size_t length, struct decoded *ret,
 	return decode_once(text, length, JSON_TOKENER_VALIDATE_UTF8, ret, reply);
 }
 
+/* Whether the text begins with the one value that json-c has no object for. */
+static bool is_null(const char *text, size_t length)
+{
+	while (length > 0 && *text != '\0' && strchr(" \t\r\n", *text) != NULL)
+		text++, length--;
+	return length >= 4 && strncasecmp(text, "null", 4) == 0;
+}
+
 static int decode(const char *text, size_t length, struct json_object **ret_root, struct reply *reply)
 {
 	struct decoded decoded = {.root = NULL};
@@ -141,6 +150,9 @@ static int decode(const char *text, size_t length, struct json_object **ret_root
 		return 0;
 	}
 	(void)json_object_put(decoded.root);
+	/* json-c before 0.17 has no error for this. */
+	if (decoded.why == json_tokener_success && decoded.root == NULL && !is_null(text, length))
+		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
 	if (decoded.why == json_tokener_continue)
 		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: it ends in the middle, after %zu bytes", decoded.end);
 	else if (decoded.why != json_tokener_success)
@@ -271,41 +283,50 @@ static int read_log_level(struct config *config, struct json_object *value, stru
 	return 0;
 }
 
-/* One value, or an array of values, as the text that a flag would have had. NULL: a wrong type, or no memory. */
-static char *setting_text(struct json_object *value)
+/* Writes one value, or the next of an array. Returns 0, -EINVAL for a wrong type, or -ENOMEM. */
+static int put_value(FILE *out, struct json_object *value, bool alone, bool first)
+{
+	enum json_type type = json_object_get_type(value);
+	const char *text;
+
+	if (type != json_type_string && type != json_type_int && !(type == json_type_boolean && alone))
+		return -EINVAL;
+	text = json_object_get_string(value);
+	return text != NULL && fprintf(out, "%s%s", first ? "" : ",", text) >= 0 ? 0 : -ENOMEM;
+}
+
+/* One value, or an array of values, as the text that a flag would have had; the caller frees it. Returns as above. */
+static int setting_text(struct json_object *value, char **ret_text)
 {
 	bool many = json_object_is_type(value, json_type_array);
 	size_t count = many ? json_object_array_length(value) : 1;
 	size_t size = 0;
 	char *text = NULL;
 	FILE *out = open_memstream(&text, &size);
-	bool ok = out != NULL;
+	int rc = out != NULL ? 0 : -ENOMEM;
 
-	for (size_t i = 0; ok && i < count; i++) {
-		struct json_object *item = many ? json_object_array_get_idx(value, i) : value;
-		enum json_type type = json_object_get_type(item);
-
-		ok = type == json_type_string || type == json_type_int || (type == json_type_boolean && !many);
-		if (ok)
-			(void)fprintf(out, "%s%s", i > 0 ? "," : "", json_object_get_string(item));
-	}
-	if (out != NULL && fclose(out) != 0)
-		ok = false;
-	if (!ok)
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = put_value(out, many ? json_object_array_get_idx(value, i) : value, !many, i == 0);
+	if (out != NULL && (fclose(out) != 0 || text == NULL))
+		rc = rc == 0 ? -ENOMEM : rc;
+	if (rc < 0)
 		free(text);
-	return ok ? text : NULL;
+	else
+		*ret_text = text;
+	return rc;
 }
 
 static int read_setting(struct config *config, enum setting setting, struct json_object *value, struct reply *reply)
 {
 	const char *key = setting_spec(setting)->key;
+	int rc;
 
 	if (config->defaults[setting] != NULL)
 		return error_set(&reply->error, EINVAL, "CNI configuration key %s is given twice: at the top and in defaults", key);
-	config->defaults[setting] = setting_text(value);
-	if (config->defaults[setting] == NULL)
-		return wrong_type(reply, key, "a string, a number, true or false, or an array of strings and numbers");
-	return 0;
+	rc = setting_text(value, &config->defaults[setting]);
+	if (rc == -ENOMEM)
+		return error_set(&reply->error, ENOMEM, "no memory for CNI configuration key %s", key);
+	return rc == 0 ? 0 : wrong_type(reply, key, "a string, a number, true or false, or an array of strings and numbers");
 }
 
 static bool find_setting(const char *key, enum setting *ret_setting)
@@ -518,10 +539,20 @@ void config_unknown_annotations(const struct config *config, void (*tell)(void *
 	}
 }
 
-int config_write_prev_result(const struct config *config, FILE *out)
+/* Where memory is short, json-c leaves out what does not fit, and says nothing: the text is read again. */
+int config_render_prev_result(struct config *config, struct reply *reply)
 {
+	struct json_object *again = NULL;
 	const char *text = json_object_to_json_string_ext(config->prev_result,
 		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	bool whole;
 
-	return text != NULL && fputs(text, out) >= 0 && fputc('\n', out) != EOF ? 0 : -EIO;
+	if (text != NULL)
+		again = json_tokener_parse(text);
+	whole = again != NULL && json_object_equal(again, config->prev_result) != 0;
+	(void)json_object_put(again);
+	if (!whole)
+		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to write the result"));
+	config->prev_text = text;
+	return 0;
 }

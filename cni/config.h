@@ -37,6 +37,7 @@ struct config {
 	struct json_object *root;        /* owned; all texts below live in it */
 	struct json_object *annotations; /* an object, or NULL: none were passed */
 	struct json_object *prev_result; /* an object, or NULL */
+	const char *prev_text;           /* see config_render_prev_result() */
 	enum config_version version;
 	const char *version_text; /* as given; the newest version's where it is missing or unknown */
 	enum capture_mode capture;
@@ -72,7 +73,10 @@ void config_fill_settings(const struct config *config, struct settings *settings
 void config_unknown_annotations(const struct config *config, void (*tell)(void *context, const char *key),
 	void *context);
 
-/* Writes prevResult, equal as JSON. Returns 0 or -EIO. */
-int config_write_prev_result(const struct config *config, FILE *out);
+/*
+ * Makes prevResult's text, equal as JSON, to be written when everything else is done. Returns 0, or -ENOMEM with `reply`
+ * filled in.
+ */
+int config_render_prev_result(struct config *config, struct reply *reply);
 
 #endif

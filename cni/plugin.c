@@ -274,6 +274,8 @@ static int do_add(struct call *call)
 	enum capture_decision decision;
 	int rc = need_prev_result(call);
 
+	if (rc == 0)
+		rc = config_render_prev_result(&call->config, &call->reply);
 	if (rc < 0)
 		return rc;
 	decision = decide(call, &reason);
@@ -283,7 +285,7 @@ static int do_add(struct call *call)
 		rc = with_ruleset(call, apply, reason);
 	else
 		log_write(&call->log, LOG_LEVEL_INFO, "not captured: %s", reason);
-	if (rc == 0 && config_write_prev_result(&call->config, call->out) < 0)
+	if (rc == 0 && (fputs(call->config.prev_text, call->out) == EOF || fputc('\n', call->out) == EOF))
 		rc = fail(call, REPLY_IO, error_set(&call->reply.error, EIO, "cannot write the result"));
 	return rc;
 }

@@ -12,9 +12,9 @@ enum identity_kind { IDENTITY_USER, IDENTITY_GROUP };
 
 /*
  * Copies a comma-separated list, with each item that is the name of a user or group in the file (passwd(5), group(5))
- * replaced by its ID. Other items stay as they are, for plan_build() to complain of. Returns a text that the caller
- * frees, or NULL when memory is out.
+ * replaced by its ID. Other items stay as they are, for plan_build() to complain of. The caller frees the text. Returns 0
+ * or -ENOMEM.
  */
-char *identity_resolve(const char *list, enum identity_kind kind, const char *path);
+int identity_resolve(const char *list, enum identity_kind kind, const char *path, char **ret_text);
 
 #endif

@@ -63,31 +63,49 @@ static const char *owner(char out[OWNER_SIZE])
 	return out;
 }
 
-/* Puts IDs in the place of names. The text that is made is the caller's to free, after the settings were used. */
-static char *resolve(struct settings *settings, enum setting setting, enum identity_kind kind, const char *path)
+static int resolve(struct settings *settings, enum setting setting, enum identity_kind kind, const char *path,
+	char **ret_text)
 {
 	struct setting_value *value = &settings->values[setting];
-	const char *user = getenv("ENVOY_USER");
-	char *text;
 
+	/* A file's lists hold IDs only. */
 	if (value->length > 0 && value->text[0] == '@')
-		return NULL;
-	if (setting == SETTING_PROXY_UID && (value->way == SETTING_WAY_DEFAULT || value->length == 0)) {
-		user = user != NULL && *user != '\0' ? user : PROXY_USER;
-		text = identity_resolve(user, kind, path);
-		/* A user that is not there leaves the default. */
-		if (text != NULL && strspn(text, "0123456789") != strlen(text)) {
-			free(text);
-			return NULL;
-		}
-	} else {
-		text = identity_resolve(value->text, kind, path);
+		return 0;
+	if (identity_resolve(value->text, kind, path, ret_text) < 0)
+		return -ENOMEM;
+	value->text = *ret_text;
+	value->length = strlen(*ret_text);
+	return 0;
+}
+
+/* The proxy's user where nobody says it: the one of a name, if there is such a user. */
+static int resolve_default_user(struct settings *settings, const char *path, char **ret_text)
+{
+	struct setting_value *value = &settings->values[SETTING_PROXY_UID];
+	const char *user = getenv("ENVOY_USER");
+
+	if (identity_resolve(user != NULL && *user != '\0' ? user : PROXY_USER, IDENTITY_USER, path, ret_text) < 0)
+		return -ENOMEM;
+	if (strspn(*ret_text, "0123456789") == strlen(*ret_text)) {
+		value->text = *ret_text;
+		value->length = strlen(*ret_text);
 	}
-	if (text != NULL) {
-		value->text = text;
-		value->length = strlen(text);
-	}
-	return text;
+	return 0;
+}
+
+/* Puts IDs in the place of names. The texts that are made are the caller's to free, after the settings were used. */
+static int resolve_names(struct settings *settings, char **ret_uids, char **ret_gids)
+{
+	const struct setting_value *uid = &settings->values[SETTING_PROXY_UID];
+	int rc;
+
+	if (uid->way == SETTING_WAY_DEFAULT || uid->length == 0)
+		rc = resolve_default_user(settings, "/etc/passwd", ret_uids);
+	else
+		rc = resolve(settings, SETTING_PROXY_UID, IDENTITY_USER, "/etc/passwd", ret_uids);
+	if (rc == 0)
+		rc = resolve(settings, SETTING_PROXY_GID, IDENTITY_GROUP, "/etc/group", ret_gids);
+	return rc;
 }
 
 static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
@@ -95,10 +113,14 @@ static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
 	struct plan_report report;
 	struct error e;
 	enum setting failed;
-	char *uids = resolve(settings, SETTING_PROXY_UID, IDENTITY_USER, "/etc/passwd");
-	char *gids = resolve(settings, SETTING_PROXY_GID, IDENTITY_GROUP, "/etc/group");
-	int rc = settings_read_files(settings, &failed, &e);
+	char *uids = NULL;
+	char *gids = NULL;
+	int rc = resolve_names(settings, &uids, &gids);
 
+	if (rc < 0)
+		(void)error_set(&e, ENOMEM, "no memory for the names of users and groups");
+	else
+		rc = settings_read_files(settings, &failed, &e);
 	if (rc < 0) {
 		say("%s", e.text);
 	} else {

@@ -1,0 +1,212 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is rare, made to happen: every allocation of a program fails once, netlink fails in every way that a kernel can make
+it fail, a table belongs to somebody else, a socket buffer is too small.
+
+An allocation that fails is worth an error that names memory, or nothing at all: then everything was done. Never a
+crash, never a hang, never half a table, never a difference that is not there. (Nothing is excepted: where there is no
+memory for stdout's buffer, the C library writes byte by byte.)
+
+tests/fault/fault.c makes things fail. It passes allocations on to ASan, so the sanitized programs run with it, too;
+their runtime only may not insist on being the first library. WEIR_FAULT_STRIDE is the step from one failing allocation
+to the next. TAP on stdout.
+"""
+import errno
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import harness
+from harness import BUILD
+
+WORKERS = os.cpu_count() or 1
+NAMESPACES = [harness.namespace_name(f"fault{i}") for i in range(WORKERS)]
+SANITIZED = "asan" in BUILD
+# A sanitized run takes four times as long, and looks for leaks on ways that are much alike.
+STRIDE = int(os.environ.get("WEIR_FAULT_STRIDE", 3 if SANITIZED else 1))
+TIMEOUT = 20
+SHOWN = 5  # of the failures of one row
+RANGES_MANY, RANGES_FEW = 100000, 100
+DIFFERENCE = 104  # the code of CHECK that found one
+HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
+TRAFFIC = "traffic.sidecar.istio.io/"
+
+Run = namedtuple("Run", "status out err injected")
+
+
+def options_of(name, extra):
+    """The sanitizers' options, with one more. Leaks are looked for only where a failure may have caused one."""
+    return {**harness.sanitizer_options(), name: ":".join(filter(None, [os.environ.get(name), extra]))}
+
+
+class Place:
+    """A namespace, and programs in it. One thread uses it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.namespace = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        self.report = os.memfd_create("fault")
+
+    def run(self, command, fault=None):
+        """Runs a command, and tells whether the fault happened."""
+        environment = {"PATH": os.environ["PATH"], **harness.sanitizer_options(), **command.environment}
+        if fault is not None:
+            environment.update(fault, **options_of("ASAN_OPTIONS", "verify_asan_link_order=0"), MALLOC_PERTURB_="165",
+                               LD_PRELOAD=os.path.abspath(f"{BUILD}/tests/fault/libfault.so"), WEIR_FAULT_FD=str(self.report))
+        if "CNI_COMMAND" in environment:
+            environment["CNI_NETNS"] = f"/run/netns/{self.name}"
+        os.ftruncate(self.report, 0)
+        # weir-cni goes into the namespace itself, and refuses the one that it is started in.
+        harness.set_namespace(HOME if "CNI_COMMAND" in environment else self.namespace)
+        try:
+            result = subprocess.run(command.words, input=command.stdin, env=environment, capture_output=True, text=True,
+                                    check=False, timeout=TIMEOUT, pass_fds=[self.report])
+        except subprocess.TimeoutExpired:
+            return Run("timeout", "", "", True)
+        finally:
+            harness.set_namespace(HOME)
+        return Run(result.returncode, result.stdout, result.stderr, os.fstat(self.report).st_size > 0)
+
+    def ruleset(self):
+        """All that is in the namespace, but for counters."""
+        return self.run(Command(["nft", "-s", "list", "ruleset"])).out
+
+    def set_up(self, command):
+        """Makes the namespace what a command makes of an empty one."""
+        self.run(Command(["nft", "flush", "ruleset"]))
+        if command is not None:
+            result = self.run(command)
+            assert result.status == 0, result
+        return self.ruleset()
+
+
+class Command:
+    def __init__(self, words, stdin="", **environment):
+        self.words, self.stdin, self.environment = words, stdin, environment
+
+
+def init(*arguments, **environment):
+    return Command([f"{BUILD}/weir-init", *arguments], **environment)
+
+
+def cni(verb, ranges, **keys):
+    annotations = {TRAFFIC + "includeOutboundIPRanges": ranges, TRAFFIC + "excludeOutboundPorts": "5432,1-3", "a": "b"}
+    stdin = {"cniVersion": "1.0.0", "name": "pods", "type": "weir-cni", "logFile": "", "excludeNamespaces": ["x"],
+             "capabilities": {ANNOTATIONS: True}, "runtimeConfig": {ANNOTATIONS: annotations},
+             "defaults": {"excludeInterfaces": ["net1", "eth+"], "includeOutboundPorts": 8443}, "proxyUID": [1337, "77"],
+             "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0"}], "x": [1, 1.5, None, True, "\"q\u00e9"]},
+             **keys}
+    return Command([f"{BUILD}/weir-cni"], json.dumps(stdin), CNI_COMMAND=verb, CNI_CONTAINERID="abc", CNI_IFNAME="eth0",
+                   CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=team-a;K8S_POD_NAME=web-0")
+
+
+RANGES = "10.0.0.0/8,fd00::/8,192.0.2.1"
+ADD, CHECK, DEL = (cni(verb, RANGES) for verb in ("ADD", "CHECK", "DEL"))
+OTHER = cni("ADD", "198.51.100.0/24")
+POLICY = ["-i", RANGES, "-o", "5432", "--proxy-gid", "nogroup,7"]
+
+
+def commands(path):
+    """Of weir-init, by what they are told."""
+    rules = [*POLICY, "-x", f"@{path}"]
+    return {"apply": init(*rules), **{word: init(*rules, f"--{word}") for word in ("check", "diff", "dry-run", "force-apply")},
+            "json": init(*rules, "--format=json"), "named user": init(*rules, "--dry-run", ENVOY_USER="nobody"),
+            "explain": init(*rules, "--explain", "10.1.2.3:443", "--uid", "1000"), "cleanup": init("--cleanup-only"),
+            "explain JSON": init(*rules, "--explain", "[fd00::1]:5432", "--json"), "other": init("-i", "198.51.100.0/24")}
+
+
+# --- allocations
+
+def is_good_error(command, result):
+    """An error that a user can read, and that says what it was."""
+    if "CNI_COMMAND" not in command.environment:
+        return "memory" in result.err.lower()
+    try:
+        answer = json.loads(result.out)
+    except ValueError:
+        return False
+    return isinstance(answer.get("code"), int) and answer["code"] not in (0, DIFFERENCE) and "memory" in answer["msg"].lower()
+
+
+def judge(command, result, clean, table, old, new):
+    """What is wrong with a run in which an allocation failed, or None."""
+    if table not in (old, new):
+        return f"the table is neither the old nor the new one: {table}"
+    # What the plugin logs has the time in it.
+    shown = 2 if "CNI_COMMAND" in command.environment else 3
+    if result[:shown] == clean[:shown]:
+        return None if table == new else "it says that all is done"
+    if result.status != 1 or "Sanitizer" in result.err:
+        return f"exit {result.status}"
+    return None if is_good_error(command, result) else "no error that names memory"
+
+
+def fail_allocations(place, command, before, numbers, problems):
+    """Lets one allocation after the other fail, as `numbers` has them. Returns how many there are at most."""
+    old = place.set_up(before)
+    clean = place.run(command, {})
+    new = place.ruleset()
+    table = None
+    for number in numbers:
+        if table != old:
+            place.set_up(before)
+        result = place.run(command, {"WEIR_FAIL_ALLOCATION": str(number)})
+        table = place.ruleset()
+        wrong = judge(command, result, clean, table, old, new)
+        if wrong:
+            problems.append(f"allocation {number}: {wrong}: {result.status} {result.out[:200]!r} {result.err[-2000:]!r}")
+        if not result.injected:
+            return number - 1
+    return 0
+
+
+def allocations(places, command, before):
+    problems = []
+    numbers = itertools.count(1, STRIDE)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        counts = list(pool.map(lambda place: fail_allocations(place, command, before, numbers, problems), places))
+    # What fails is the program, not this test, which would go on for ever if nothing were counted.
+    print(f"#   {min(counts)} allocations, step {STRIDE}", flush=True)
+    return ([f"{len(problems)} runs"] + problems[:SHOWN] if problems else []) + \
+           (["hardly any allocation was seen"] if min(counts) < 3 else [])
+
+
+def allocation_tests(path):
+    weir = commands(path)
+    apply, other = weir["apply"], weir["other"]
+    for title, command, before in (
+            ("ADD to a fresh namespace", ADD, None), ("ADD where an equal table is", ADD, ADD),
+            ("ADD where another table is", ADD, OTHER), ("CHECK of an equal table", CHECK, ADD),
+            ("CHECK of another table", CHECK, OTHER), ("DEL", DEL, ADD),
+            ("weir-init in a fresh namespace", apply, None), ("weir-init where an equal table is", apply, apply),
+            ("weir-init where another table is", apply, other), ("weir-init --check of an equal table", weir["check"], apply),
+            ("weir-init --check of another table", weir["check"], other), ("weir-init --diff", weir["diff"], other),
+            ("weir-init --dry-run", weir["dry-run"], None), ("weir-init --format=json", weir["json"], None),
+            ("weir-init and a user's name", weir["named user"], None), ("weir-init --explain", weir["explain"], None),
+            ("weir-init --explain --json", weir["explain JSON"], None), ("weir-init --cleanup-only", weir["cleanup"], apply)):
+        yield f"any allocation fails: {title}", command, before
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/ranges"
+        with open(path, "w") as ranges:
+            ranges.write("203.0.113.0/24\n# documentation\n2001:db8::/32")
+        places = []
+        tests = [(title, partial(allocations, places, command, before))
+                 for title, command, before in allocation_tests(path)]
+        return harness.main(NAMESPACES, tests, lambda: places.extend(map(Place, NAMESPACES)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
