@@ -307,23 +307,28 @@ static int do_check(struct call *call)
 	return decision == CAPTURE_YES ? with_ruleset(call, check, reason) : 0;
 }
 
-/* Where the namespace or nf_tables is gone, so is the table. */
+/* Where the namespace or nf_tables is gone, so is the table; what is no pod's namespace never had one. */
 static int do_del(struct call *call)
 {
-	struct error why;
 	enum nft_outcome outcome;
+	struct error why;
+	bool gone;
 	int rc;
 
 	if (*call->env.netns == '\0')
 		return 0;
 	rc = netns_enter(call->env.netns, &why);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = nft_table_apply(NULL, false, &outcome, &why);
+		gone = rc == -EPROTONOSUPPORT;
+	} else {
+		gone = rc == -ENOENT || rc == -ENOTDIR || rc == -EINVAL || rc == -EPERM;
+	}
 	if (rc == 0)
 		log_write(&call->log, LOG_LEVEL_INFO, outcome == NFT_REMOVED ? "rules removed" : "no rules were there");
-	else
+	else if (gone)
 		log_write(&call->log, LOG_LEVEL_WARN, "nothing to remove: %s", why.text);
-	if (rc == 0 || rc == -EPROTONOSUPPORT || rc == -ENOENT || rc == -EINVAL || rc == -EPERM || rc == -ENOTDIR)
+	if (rc == 0 || gone)
 		return 0;
 	call->reply.error = why;
 	return refused(call, rc);

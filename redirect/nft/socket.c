@@ -233,9 +233,13 @@ int nft_socket_read(struct nft_socket *socket, struct nlmsghdr *request, nft_obj
 	char buffer[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct reading reading = {reader, context, 0};
 	int state = MNL_CB_OK;
+	ssize_t sent;
 
 	request->nlmsg_seq = ++socket->sequence;
-	if (mnl_socket_sendto(socket->mnl, request, request->nlmsg_len) < 0)
+	do
+		sent = mnl_socket_sendto(socket->mnl, request, request->nlmsg_len);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
 		return -errno;
 	while (state > MNL_CB_STOP) {
 		ssize_t n = mnl_socket_recvfrom(socket->mnl, buffer, sizeof buffer);

@@ -16,6 +16,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ STRIDE = int(os.environ.get("WEIR_FAULT_STRIDE", 3 if SANITIZED else 1))
 TIMEOUT = 20
 SHOWN = 5  # of the failures of one row
 RANGES_MANY, RANGES_FEW = 100000, 100
+BYTES_OF_RANGE = 40  # in a transaction, at least
 DIFFERENCE = 104  # the code of CHECK that found one
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 
@@ -197,6 +199,110 @@ def allocation_tests(path):
         yield f"any allocation fails: {title}", command, before
 
 
+# --- netlink
+
+INIT_FAULTS = [
+    # what happens, exit status, what is said, and whether the rules are there afterwards
+    (f"repeat:{errno.EINTR}:3", 0, "created", True),
+    (f"sendmsg:{errno.ENOBUFS}:1", 1, "cannot send the transaction: No buffer space available", False),
+    (f"sendmsg:{errno.ENOMEM}:1", 1, "cannot send the transaction: Cannot allocate memory", False),
+    (f"recv:{errno.ENOBUFS}:1", 0, "created", True),
+    (f"recv:{errno.ENOBUFS}:5", 0, "created", True),
+    (f"recv:{errno.ENOBUFS}:0", 0, "created", True),
+    (f"recv:{errno.EAGAIN}:2", 0, "created", True),
+    (f"recv:{errno.EBADF}:1", 1, "cannot read the acknowledgements", True),
+    (f"ack:{errno.EAGAIN}:1", 0, "created", True),
+    (f"ack:{errno.EAGAIN}:0", 1, "Resource temporarily unavailable", False),
+    (f"ack:{errno.EPERM}:1", 1, "Operation not permitted", False),
+    (f"ack:{errno.EEXIST}:1", 0, "created", True),
+    (f"socket:{errno.EMFILE}:1", 1, "cannot open a netlink socket to netfilter: Too many open files", False),
+    (f"socket:{errno.ENOMEM}:2", 1, "cannot open a netlink socket to netfilter: Cannot allocate memory", False),
+    (f"socket:{errno.EAFNOSUPPORT}:1", 1, "Protocol not supported", False),
+    (f"sendto:{errno.ENOBUFS}:1", 1, "cannot look for the table inet weir: No buffer space available", False),
+    (f"recvmsg:{errno.ENOBUFS}:1", 1, "cannot look for the table inet weir: No buffer space available", False),
+]
+
+
+def netlink_faults(places, path):
+    place, problems = places[0], []
+    apply = commands(path)["apply"]
+    for before in (None, commands(path)["other"]):
+        old = place.set_up(before)
+        place.run(apply)
+        new = place.ruleset()
+        for fault, status, words, applied in INIT_FAULTS:
+            place.set_up(before)
+            result = place.run(apply, {"WEIR_FAULT": fault})
+            words = words.replace("created", "created" if before is None else "replaced")
+            if before is not None and fault.startswith("ack") and str(errno.EEXIST) in fault:
+                continue  # nothing is created exclusively there
+            if not result.injected or result.status != status or words not in result.err or \
+                    place.ruleset() != (new if applied else old):
+                problems.append(f"{fault}: {result}, the rules are {'' if place.ruleset() == new else 'not '}there")
+    return problems
+
+
+def check_faults(places, path):
+    """A comparison that could not be made finds nothing, and says so."""
+    place, problems = places[0], []
+    weir = commands(path)
+    place.set_up(weir["apply"])
+    for command, status, words in ((weir["check"], 1, "cannot read the table inet weir back"), (CHECK, 1, '"code":102')):
+        for number in (1, 3, 7):
+            result = place.run(command, {"WEIR_FAULT": f"recvmsg:{errno.ENOBUFS}:{number}"})
+            if not result.injected or result.status != status or words not in result.out + result.err:
+                problems.append(f"{words}: {result}")
+    result = place.run(ADD, {"WEIR_FAULT": f"socket:{errno.EAFNOSUPPORT}:1"})
+    if json.loads(result.out).get("code") != 101:
+        problems.append(f"no nf_tables: {result}")
+    return problems
+
+
+def owned_table(places, path):
+    """A table that belongs to a process: only that one may touch it."""
+    place, problems = places[0], []
+    weir = commands(path)
+    place.set_up(None)
+    owner = subprocess.Popen(harness.inside(place.name, "nft", "-i"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    owner.stdin.write("add table inet weir { flags owner; }\n")
+    owner.stdin.flush()
+    end = time.monotonic() + TIMEOUT
+    while "flags owner" not in place.ruleset() and time.monotonic() < end:
+        time.sleep(0.01)
+    before = place.ruleset()
+    for title, command, status, words in (
+            ("apply", weir["apply"], 1, "Operation not permitted"), ("cleanup", weir["cleanup"], 1, "Operation not permitted"),
+            ("ADD", ADD, 1, "Operation not permitted"), ("DEL", DEL, 1, "Operation not permitted"),
+            ("CHECK", CHECK, 1, "owned by a process"), ("--check", weir["check"], 3, "owned by a process")):
+        result = place.run(command)
+        if result.status != status or words not in result.out + result.err or place.ruleset() != before:
+            problems.append(f"{title}: {result}")
+    owner.stdin.close()
+    owner.wait()
+    result = place.run(ADD)
+    return problems + ([] if result.status == 0 else [f"after the owner's end: {result}"])
+
+
+def user_namespace(_places, folder):
+    """Where no buffer can be made larger by force, what is too long is said with its size, and nothing is applied."""
+    problems = []
+    with open("/proc/sys/net/core/wmem_max") as limit:
+        # The kernel doubles what a socket is given.
+        many = max(RANGES_MANY, 2 * int(limit.read()) // BYTES_OF_RANGE + RANGES_MANY // 10)
+    for count, status, words in ((RANGES_FEW, 0, "created"), (many, 1, "the transaction has ")):
+        path = f"{folder}/{count}"
+        with open(path, "w") as ranges:
+            ranges.writelines(f"{10 + (i >> 15)}.{i >> 7 & 255}.{i % 128 * 2}.0/24\n" for i in range(count))
+        result = subprocess.run(["unshare", "-Urn", "sh", "-c", f"{BUILD}/weir-init -i @{path}; s=$?; nft list tables; exit $s"],
+                                capture_output=True, text=True, check=False, timeout=TIMEOUT * 3)
+        tables = "table inet weir\n" if status == 0 else ""
+        if result.returncode != status or words not in result.stderr or result.stdout != tables:
+            problems.append(f"{count} ranges: {result}")
+        elif status != 0 and not re.search(r"has (\d+) bytes, and the socket may hold (\d+): raise net.core.wmem_max", result.stderr):
+            problems.append(f"no sizes: {result.stderr}")
+    return problems
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/ranges"
@@ -205,6 +311,10 @@ def main():
         places = []
         tests = [(title, partial(allocations, places, command, before))
                  for title, command, before in allocation_tests(path)]
+        tests += [("netlink fails", partial(netlink_faults, places, path)),
+                  ("reading back fails", partial(check_faults, places, path)),
+                  ("a table that belongs to a process", partial(owned_table, places, path)),
+                  ("a socket buffer that is too small", partial(user_namespace, places, folder))]
         return harness.main(NAMESPACES, tests, lambda: places.extend(map(Place, NAMESPACES)))
 
 
