@@ -13,7 +13,7 @@
 static int reserve(struct nft_batch *batch)
 {
 	if (batch->capacity - batch->size < 2 * NFT_MESSAGE_MAX) {
-		size_t capacity = batch->capacity * 2 + 2 * NFT_MESSAGE_MAX;
+		size_t capacity = batch->capacity * 2 + 4 * NFT_MESSAGE_MAX;
 		uint8_t *data = realloc(batch->data, capacity);
 
 		if (data == NULL)
