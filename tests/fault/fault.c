@@ -6,8 +6,9 @@
  *   WEIR_FAULT_FD=FD          a byte is written to this file when a fault happens
  *   WEIR_FAIL_ALLOCATION=N    the Nth allocation fails, whichever library asks for it
  *   WEIR_FAULT=CALL:CODE:N    the Nth call on a netlink socket fails with this errno, or each one where N is 0.
- *                             CALL is socket, sendto, recvmsg, or, of a transaction, sendmsg and recv. What a failing
- *                             call was to send is not sent; what it was to receive is lost.
+ *                             CALL is socket, sendto, recvmsg, or, of a transaction, sendmsg and recv; or force, for
+ *                             buffers that are made larger by force. What a failing call was to send is not sent;
+ *                             what it was to receive is lost.
  *   WEIR_FAULT=ack:CODE:N     the Nth transaction is not sent, and answered with this error
  *   WEIR_FAULT=repeat:CODE:N  every call fails N times before it works
  *
@@ -168,6 +169,15 @@ int socket(int domain, int type, int protocol)
 	if (domain == AF_NETLINK && is_due("socket"))
 		return fail(netlink_fault.code);
 	return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+	bool by_force = level == SOL_SOCKET && (option == SO_SNDBUFFORCE || option == SO_RCVBUFFORCE);
+
+	if (by_force && is_due("force"))
+		return fail(netlink_fault.code);
+	return (int)syscall(SYS_setsockopt, fd, level, option, value, length);
 }
 
 ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t length)
