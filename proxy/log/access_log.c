@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RESPONSE_FLAGS and CONNECTION_TERMINATION_DETAILS of each end. */
+/* RESPONSE_FLAGS and CONNECTION_TERMINATION_DETAILS of each end. The words are ours where Istio has none. */
 static const struct end {
 	const char *flags;
 	const char *details;
@@ -20,6 +20,8 @@ static const struct end {
 	[FACTS_END_UPSTREAM_RESET] = {"UR", "-"},
 	[FACTS_END_DIRECT] = {"NR", "direct_dial"},
 	[FACTS_END_LOOP] = {"NR", "loop"},
+	[FACTS_END_MEMORY] = {"OM", "out_of_memory"},
+	[FACTS_END_DRAIN] = {"-", "drain_time_over"},
 };
 static_assert(sizeof ends / sizeof *ends == FACTS_END_COUNT, "every end has its words");
 
@@ -91,18 +93,37 @@ static void put_endpoint(struct line *line, const struct endpoint *endpoint, boo
 	put(line, known ? endpoint_format(text, endpoint) : "-");
 }
 
-/* UPSTREAM_TRANSPORT_FAILURE_REASON, blanks as "_". */
+/* UPSTREAM_TRANSPORT_FAILURE_REASON, blanks as "_". Envoy has none for the connecting that took too long. */
 static void put_failure(struct line *line, const struct facts *facts)
 {
-	if (facts->end == FACTS_END_CONNECT_TIMEOUT) {
-		put(line, "connection_timeout");
-	} else if (facts->end == FACTS_END_CONNECT_FAILED) {
+	if (facts->end == FACTS_END_CONNECT_FAILED) {
 		put(line, "delayed_connect_error:_");
 		for (const char *text = strerror(facts->error); *text != '\0'; text++)
 			put_byte(line, *text == ' ' ? '_' : *text);
 	} else {
 		put_byte(line, '-');
 	}
+}
+
+/* CONNECTION_TERMINATION_DETAILS; and a name that may be a cover says so. */
+static void put_details(struct line *line, const struct facts *facts)
+{
+	const char *details = ends[facts->end].details;
+
+	if (!facts->has_ech)
+		put(line, details);
+	else if (strcmp(details, "-") == 0)
+		put(line, "ech");
+	else
+		put_format(line, "%s,ech", details);
+}
+
+static void put_version(struct line *line, const struct facts *facts, const char *version)
+{
+	if (facts->protocol == FACTS_HTTP2)
+		put(line, "HTTP/2");
+	else
+		put_or_dash(line, version);
 }
 
 size_t access_log_format(char *out, size_t size, const struct facts *facts)
@@ -113,17 +134,19 @@ size_t access_log_format(char *out, size_t size, const struct facts *facts)
 	char started[TIME_TEXT_SIZE];
 
 	put_byte(&line, '[');
-	put(&line, time_format(started, facts->started / 1000));
+	put(&line, time_format(started, facts->started));
 	put(&line, "] \"");
 	put_or_dash(&line, names->method);
 	put_byte(&line, ' ');
 	put_or_dash(&line, names->path);
 	put_byte(&line, ' ');
-	put_or_dash(&line, names->version);
-	put_format(&line, "\" 0 %s - %s \"", ends[facts->end].flags, ends[facts->end].details);
+	put_version(&line, facts, names->version);
+	put_format(&line, "\" 0 %s - ", ends[facts->end].flags);
+	put_details(&line, facts);
+	put(&line, " \"");
 	put_failure(&line, facts);
 	put_format(&line, "\" %llu %llu %lld - \"-\" \"-\" \"-\" \"", (unsigned long long)facts->received,
-		(unsigned long long)facts->sent, (long long)(facts->ended - facts->started) / 1000);
+		(unsigned long long)facts->sent, (long long)facts->duration);
 	put_or_dash(&line, names->host);
 	put(&line, "\" \"");
 	put_endpoint(&line, &facts->destination, facts->has_upstream);
@@ -137,6 +160,11 @@ size_t access_log_format(char *out, size_t size, const struct facts *facts)
 	put_or_dash(&line, names->server_name);
 	put(&line, " -\n");
 	return line.used;
+}
+
+const char *access_log_flags(enum facts_end end)
+{
+	return ends[end].flags;
 }
 
 void facts_free(struct facts *facts)

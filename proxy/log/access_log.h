@@ -15,4 +15,7 @@
  */
 size_t access_log_format(char *out, size_t size, const struct facts *facts);
 
+/* RESPONSE_FLAGS of an end, as the line prints them. */
+const char *access_log_flags(enum facts_end end);
+
 #endif

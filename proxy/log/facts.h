@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* What the client's first bytes were. */
-enum facts_protocol { FACTS_OPAQUE, FACTS_TLS, FACTS_HTTP };
+enum facts_protocol { FACTS_OPAQUE, FACTS_TLS, FACTS_HTTP, FACTS_HTTP2 };
 
 /* How a connection ended, as far as the log has a word for it. */
 enum facts_end {
@@ -22,6 +22,8 @@ enum facts_end {
 	FACTS_END_UPSTREAM_RESET,
 	FACTS_END_DIRECT, /* nobody redirected it here: the proxy's own port was dialled */
 	FACTS_END_LOOP,   /* the proxy's own connection came back to it */
+	FACTS_END_MEMORY, /* there was none to go on with */
+	FACTS_END_DRAIN,  /* it was still open when the drain was over */
 	FACTS_END_COUNT
 };
 
@@ -35,14 +37,15 @@ struct facts_names {
 };
 
 struct facts {
-	int64_t started; /* microseconds of real time */
-	int64_t ended;
+	int64_t started;  /* milliseconds of real time */
+	int64_t duration; /* milliseconds, by a clock that nobody sets */
 	struct endpoint source;
 	struct endpoint destination;
 	struct endpoint upstream_local;
 	bool has_upstream;       /* it was dialled */
 	bool has_upstream_local; /* and got through */
 	enum facts_protocol protocol;
+	bool has_ech; /* TLS: an Encrypted ClientHello came along, so the server name may be a cover */
 	enum facts_end end;
 	int error; /* errno value */
 	uint64_t received; /* from the client */

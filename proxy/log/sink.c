@@ -1,16 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writing thread sleeps until a queue has lines, lets more of them gather for FLUSH_DELAY, unless one is filling up,
+ * and then takes each queue's text by exchanging it for an empty one. Since it alone writes, lines of several workers
+ * never mix, also where a pipe takes only a part.
+ */
 #include "proxy/log/sink.h"
+
+#include "proxy/log/warn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-/* At the end, how long a sink that takes nothing is waited for, in milliseconds. */
-#define LAST_FLUSH_WAIT 500
+/* How long lines gather, in milliseconds. */
+#define FLUSH_DELAY 250
+
+/* From this many bytes on, a queue is emptied without delay. */
+#define FLUSH_SIZE (32u << 10)
+
+/* At the end, how long a file that takes nothing is waited for, in milliseconds. */
+#define LAST_WAIT 500
+
+/* How often a file that takes nothing is asked again, in milliseconds. */
+#define RETRY_DELAY 100
 
 static int open_path(const char *path)
 {
@@ -33,98 +49,244 @@ static int open_stdout(void)
 	return fd;
 }
 
-int sink_open(const char *path, int *ret_fd, struct error *e)
+static bool is_stdout(const char *path)
 {
-	int fd = -1;
+	return strcmp(path, "/dev/stdout") == 0;
+}
 
-	if (*path != '\0') {
-		fd = strcmp(path, "/dev/stdout") == 0 ? open_stdout() : open_path(path);
-		if (fd < 0)
-			return error_set_errno(e, errno, "cannot open the access log %s", path);
+static int make_queues(struct sink *sink, size_t count, struct error *e)
+{
+	sink->queues = calloc(count, sizeof *sink->queues);
+	sink->taken = malloc(SINK_QUEUE_SIZE);
+	if (sink->queues == NULL || sink->taken == NULL)
+		return error_set(e, ENOMEM, "no memory for the access log");
+	for (; sink->queue_count < count; sink->queue_count++) {
+		struct sink_queue *queue = &sink->queues[sink->queue_count];
+
+		queue->text = malloc(SINK_QUEUE_SIZE);
+		if (queue->text == NULL)
+			return error_set(e, ENOMEM, "no memory for the access log");
+		(void)pthread_mutex_init(&queue->lock, NULL);
 	}
-	*ret_fd = fd;
 	return 0;
 }
 
-int sink_reopen(const char *path, int fd, struct error *e)
+void sink_init(struct sink *sink)
+{
+	pthread_condattr_t monotonic;
+
+	*sink = (struct sink){.path = "", .fd = -1};
+	(void)pthread_mutex_init(&sink->lock, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&sink->changed, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+}
+
+int sink_open(struct sink *sink, const char *path, size_t queue_count, struct error *e)
+{
+	sink->path = path;
+	if (*path != '\0') {
+		sink->fd = is_stdout(path) ? open_stdout() : open_path(path);
+		if (sink->fd < 0)
+			return error_set_errno(e, errno, "cannot open the access log %s", path);
+	}
+	return make_queues(sink, queue_count, e);
+}
+
+int sink_reopen(const struct sink *sink, struct error *e)
 {
 	int fresh;
 
-	if (fd < 0 || strcmp(path, "/dev/stdout") == 0)
+	if (sink->fd < 0 || is_stdout(sink->path))
 		return 0;
-	fresh = open_path(path);
-	if (fresh < 0 || dup3(fresh, fd, O_CLOEXEC) < 0)
-		return error_set_errno(e, errno, "cannot open the access log %s anew", path);
+	fresh = open_path(sink->path);
+	if (fresh < 0 || dup3(fresh, sink->fd, O_CLOEXEC) < 0)
+		return error_set_errno(e, errno, "cannot open the access log %s anew, and go on with the old one", sink->path);
 	(void)close(fresh);
 	return 0;
 }
 
-void sink_init(struct sink *sink, int fd)
+/* --- the workers' side */
+
+static void wake_writer(struct sink *sink, bool urgent)
 {
-	*sink = (struct sink){.fd = fd};
+	(void)pthread_mutex_lock(&sink->lock);
+	sink->has_lines = true;
+	sink->is_urgent |= urgent;
+	(void)pthread_cond_signal(&sink->changed);
+	(void)pthread_mutex_unlock(&sink->lock);
 }
 
-int sink_is_waiting(const struct sink *sink)
+void sink_add(struct sink *sink, size_t index, const char *line, size_t length)
 {
-	return sink->end > sink->start;
-}
+	struct sink_queue *queue = &sink->queues[index];
+	size_t before;
+	bool fits;
 
-static void tell_dropped(struct sink *sink)
-{
-	if (sink->dropped == 0)
-		return;
-	(void)fprintf(stderr, "weir-proxy: the access log was full: %llu lines dropped\n", sink->dropped);
-	sink->dropped = 0;
-}
-
-void sink_flush(struct sink *sink)
-{
-	while (sink_is_waiting(sink)) {
-		ssize_t n = write(sink->fd, sink->buffer + sink->start, sink->end - sink->start);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return;
-		sink->start += (size_t)n;
-	}
-	sink->start = 0;
-	sink->end = 0;
-	tell_dropped(sink);
-}
-
-void sink_write(struct sink *sink, const char *line, size_t length)
-{
 	if (sink->fd < 0)
 		return;
-	if (sink->buffer == NULL)
-		sink->buffer = malloc(SINK_BUFFER_SIZE);
-	if (sink->buffer != NULL && SINK_BUFFER_SIZE - sink->end < length && sink->start > 0) {
-		memmove(sink->buffer, sink->buffer + sink->start, sink->end - sink->start);
-		sink->end -= sink->start;
-		sink->start = 0;
+	(void)pthread_mutex_lock(&queue->lock);
+	before = queue->used;
+	fits = length <= SINK_QUEUE_SIZE - before;
+	if (fits) {
+		memcpy(queue->text + before, line, length);
+		queue->used += length;
+	} else {
+		queue->dropped++;
 	}
-	if (sink->buffer == NULL || SINK_BUFFER_SIZE - sink->end < length) {
-		sink->dropped++;
-		return;
+	(void)pthread_mutex_unlock(&queue->lock);
+	/* The first line, and the one that makes it much: in between, the writer knows already. */
+	if (fits && (before == 0 || (before < FLUSH_SIZE && before + length >= FLUSH_SIZE)))
+		wake_writer(sink, before + length >= FLUSH_SIZE);
+}
+
+void sink_drop(struct sink *sink, size_t index)
+{
+	struct sink_queue *queue = &sink->queues[index];
+
+	(void)pthread_mutex_lock(&queue->lock);
+	queue->dropped++;
+	(void)pthread_mutex_unlock(&queue->lock);
+}
+
+uint64_t sink_dropped(struct sink *sink)
+{
+	uint64_t dropped = 0;
+
+	for (size_t i = 0; i < sink->queue_count; i++) {
+		(void)pthread_mutex_lock(&sink->queues[i].lock);
+		dropped += sink->queues[i].dropped;
+		(void)pthread_mutex_unlock(&sink->queues[i].lock);
 	}
-	memcpy(sink->buffer + sink->end, line, length);
-	sink->end += length;
-	if (sink->end - sink->start >= SINK_FLUSH_SIZE)
-		sink_flush(sink);
+	return dropped;
+}
+
+/* --- the writer's side */
+
+static bool is_stopping(struct sink *sink)
+{
+	bool stopping;
+
+	(void)pthread_mutex_lock(&sink->lock);
+	stopping = sink->stopping;
+	(void)pthread_mutex_unlock(&sink->lock);
+	return stopping;
+}
+
+/* Waits until the file may take more. Returns false when that is hopeless: at the end, after LAST_WAIT in all. */
+static bool wait_for_file(struct sink *sink, int code, int *waited)
+{
+	struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+
+	/* A full disk would say that it is writable. */
+	(void)poll(&ready, code == EAGAIN ? 1 : 0, RETRY_DELAY);
+	if (is_stopping(sink))
+		*waited += RETRY_DELAY;
+	return *waited <= LAST_WAIT;
+}
+
+static void write_text(struct sink *sink, const char *text, size_t size, int *waited)
+{
+	size_t lost = 0;
+
+	while (size > 0) {
+		ssize_t n = write(sink->fd, text, size);
+
+		if (n >= 0) {
+			text += n;
+			size -= (size_t)n;
+		} else if (errno != EINTR && !wait_for_file(sink, errno, waited)) {
+			break;
+		}
+	}
+	for (size_t i = 0; i < size; i++)
+		lost += text[i] == '\n';
+	if (lost > 0)
+		warn("the access log takes nothing: %zu lines lost at the end", lost);
+}
+
+static void write_queue(struct sink *sink, struct sink_queue *queue, int *waited)
+{
+	size_t size;
+
+	(void)pthread_mutex_lock(&queue->lock);
+	size = queue->used;
+	if (size > 0) {
+		char *text = queue->text;
+
+		queue->text = sink->taken;
+		queue->used = 0;
+		sink->taken = text;
+	}
+	(void)pthread_mutex_unlock(&queue->lock);
+	write_text(sink, sink->taken, size, waited);
+}
+
+static void write_all(struct sink *sink)
+{
+	uint64_t dropped;
+	int waited = 0;
+
+	for (size_t i = 0; i < sink->queue_count; i++)
+		write_queue(sink, &sink->queues[i], &waited);
+	dropped = sink_dropped(sink);
+	if (dropped > sink->told)
+		warn("the access log was full: %llu lines dropped", (unsigned long long)(dropped - sink->told));
+	sink->told = dropped;
+}
+
+/* Waits for lines, and for more of them. Returns whether it is the end. */
+static bool wait_for_lines(struct sink *sink)
+{
+	struct timespec until;
+	bool stopping;
+
+	(void)pthread_mutex_lock(&sink->lock);
+	while (!sink->has_lines && !sink->stopping)
+		(void)pthread_cond_wait(&sink->changed, &sink->lock);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += FLUSH_DELAY * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	while (!sink->is_urgent && !sink->stopping &&
+		pthread_cond_timedwait(&sink->changed, &sink->lock, &until) != ETIMEDOUT)
+		;
+	sink->has_lines = false;
+	sink->is_urgent = false;
+	stopping = sink->stopping;
+	(void)pthread_mutex_unlock(&sink->lock);
+	return stopping;
+}
+
+void sink_run(struct sink *sink)
+{
+	bool last;
+
+	do {
+		last = wait_for_lines(sink);
+		write_all(sink);
+	} while (!last);
+}
+
+void sink_stop(struct sink *sink)
+{
+	(void)pthread_mutex_lock(&sink->lock);
+	sink->stopping = true;
+	(void)pthread_cond_signal(&sink->changed);
+	(void)pthread_mutex_unlock(&sink->lock);
 }
 
 void sink_free(struct sink *sink)
 {
-	struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
-
-	sink_flush(sink);
-	if (sink_is_waiting(sink) && poll(&ready, 1, LAST_FLUSH_WAIT) > 0)
-		sink_flush(sink);
-	if (sink_is_waiting(sink))
-		(void)fprintf(stderr, "weir-proxy: the access log takes nothing: %zu bytes of lines lost\n",
-			sink->end - sink->start);
-	tell_dropped(sink);
-	free(sink->buffer);
-	sink->buffer = NULL;
+	for (size_t i = 0; i < sink->queue_count; i++) {
+		free(sink->queues[i].text);
+		(void)pthread_mutex_destroy(&sink->queues[i].lock);
+	}
+	free(sink->queues);
+	free(sink->taken);
+	(void)pthread_cond_destroy(&sink->changed);
+	(void)pthread_mutex_destroy(&sink->lock);
+	if (sink->fd >= 0)
+		(void)close(sink->fd);
 }

@@ -1,53 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where access-log lines go. The file is shared by all workers; each has a buffer of its own, and writes whole lines.
+ * Where access-log lines go: from each worker's queue, through one thread, into one file.
  *
- * A sink that takes nothing (a full pipe, a full disk) never holds up a worker: lines that do not fit into the buffer
- * are dropped and counted, and the count is told on stderr when there is room again.
+ * A worker only ever copies a line into its queue. A file that takes nothing (a full pipe, a full or a stalled disk)
+ * holds up that thread and no other; lines that do not fit into the queue meanwhile are dropped, counted, and the count
+ * is told on stderr when lines go out again.
  */
 #ifndef WEIR_PROXY_SINK_H
 #define WEIR_PROXY_SINK_H
 
 #include "redirect/base/error.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* Bytes that one worker's buffer holds before it drops lines; it is allocated with the first line. */
-#define SINK_BUFFER_SIZE (256u << 10)
+/* Bytes of lines that one worker's queue holds. Only what was ever used of it is memory. */
+#define SINK_QUEUE_SIZE (256u << 10)
 
-/* From this many bytes on the buffer is written at once, without waiting for the next second. */
-#define SINK_FLUSH_SIZE (32u << 10)
-
-struct sink {
-	int fd;       /* shared; -1: no log */
-	char *buffer; /* owned */
-	size_t start; /* of what is not written yet */
-	size_t end;
-	unsigned long long dropped;
+struct sink_queue {
+	pthread_mutex_t lock;
+	char *text; /* owned; SINK_QUEUE_SIZE bytes */
+	size_t used;
+	uint64_t dropped; /* lines, since the start */
 };
 
+struct sink {
+	const char *path; /* borrowed */
+	int fd;           /* -1: no log */
+	struct sink_queue *queues; /* owned; one a worker */
+	size_t queue_count;
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t changed;
+	bool has_lines;
+	bool is_urgent; /* a queue is filling up */
+	bool stopping;
+	char *taken;   /* owned by the writing thread: the text that is on its way out */
+	uint64_t told; /* dropped lines that stderr has heard of */
+};
+
+/* Starts without a file. */
+void sink_init(struct sink *sink);
+
 /*
- * Opens the log's file, without ever blocking on it: stdout for "/dev/stdout", no log for "". Returns the descriptor
- * (-1 for no log) in `*ret_fd`, and 0 or -errno.
+ * Opens the log's file, without ever blocking on it (stdout for "/dev/stdout", no log for ""), and makes the queues.
+ * Returns 0 or -errno; sink_free() is due in either case.
  */
-int sink_open(const char *path, int *ret_fd, struct error *e);
+int sink_open(struct sink *sink, const char *path, size_t queue_count, struct error *e);
 
-/* Opens the file anew and puts it in place of the old one, for all workers at once. Returns 0 or -errno. */
-int sink_reopen(const char *path, int fd, struct error *e);
+/* Adds one line with its newline to a worker's queue. Never waits for the file. */
+void sink_add(struct sink *sink, size_t queue, const char *line, size_t length);
 
-/* Starts a worker's sink on the shared descriptor. */
-void sink_init(struct sink *sink, int fd);
+/* Counts a line that could not even be made. */
+void sink_drop(struct sink *sink, size_t queue);
 
-/* Adds one line with its newline. */
-void sink_write(struct sink *sink, const char *line, size_t length);
+/* Lines that were dropped since the start. Any thread may ask. */
+uint64_t sink_dropped(struct sink *sink);
 
-/* Writes as much of the buffer as the file takes. */
-void sink_flush(struct sink *sink);
+/* Writes lines until sink_stop(): the life of a thread. A line is written within a quarter of a second. */
+void sink_run(struct sink *sink);
 
-/* Whether lines wait to be written. */
-int sink_is_waiting(const struct sink *sink);
+/* Lets sink_run() end when what is queued now is written, or the file has taken nothing for half a second. */
+void sink_stop(struct sink *sink);
 
-/* Writes what it can and frees the buffer. */
+/* Opens the file anew and puts it in the place of the old one. Returns 0 or -errno. */
+int sink_reopen(const struct sink *sink, struct error *e);
+
+/* Closes and frees. */
 void sink_free(struct sink *sink);
 
 #endif

@@ -75,8 +75,9 @@ static void set_state(struct connection *connection, struct connection_context *
 		destination_forget(&connection->facts.upstream_local);
 	close_side(&connection->client);
 	close_side(&connection->upstream);
-	sniff_end(&connection->sniff);
-	connection->facts.ended = context->real_now;
+	sniff_end(&connection->sniff, &connection->facts);
+	connection->facts.duration = context->now - connection->began;
+	metrics_close(context->metrics, &connection->share, &connection->facts);
 }
 
 static void end(struct connection *connection, struct connection_context *context, enum facts_end how)
@@ -139,11 +140,24 @@ static int keep_pending(struct connection_side *to, const uint8_t *data, size_t 
 	return 0;
 }
 
+/* The first write finds nothing unacknowledged, and goes out at once in any case: many a socket sees no other. */
+static void prepare_write(struct connection_side *to)
+{
+	int on = 1;
+
+	if (to->was_written && !to->no_delay) {
+		(void)setsockopt(to->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		to->no_delay = true;
+	}
+	to->was_written = true;
+}
+
 /* Writes what it can; with `last`, the end follows at once. Returns the bytes that went out, or -errno. */
-static ssize_t write_some(const struct connection_side *to, const uint8_t *data, size_t size, bool last)
+static ssize_t write_some(struct connection_side *to, const uint8_t *data, size_t size, bool last)
 {
 	ssize_t n;
 
+	prepare_write(to);
 	do
 		n = send(to->fd, data, size, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
 	while (n < 0 && errno == EINTR);
@@ -182,6 +196,14 @@ static void note_read(struct connection_side *from, ssize_t n, size_t size)
 		from->readable = false;
 }
 
+/* Looks at what a client has sent, as it passes. */
+static void sniff(struct connection *connection, const struct connection_context *context, size_t size)
+{
+	sniff_feed(&connection->sniff, context->buffer, size, &connection->facts);
+	if (connection->sniff.done)
+		metrics_open(context->metrics, &connection->share, &connection->facts);
+}
+
 /* Reads once and writes it on. Returns 0, or -errno with whether the one that is read from has failed. */
 static int move_once(struct connection *connection, const struct connection_context *context, bool from_upstream,
 	bool *ret_reader_failed)
@@ -196,7 +218,7 @@ static int move_once(struct connection *connection, const struct connection_cont
 	if (n <= 0)
 		return n == -EAGAIN ? 0 : (int)n;
 	if (!from_upstream && !connection->sniff.done)
-		sniff_feed(&connection->sniff, context->buffer, (size_t)n, &connection->facts);
+		sniff(connection, context, (size_t)n);
 	*ret_reader_failed = false;
 	written = write_some(to, context->buffer, (size_t)n, from->read_ended);
 	count(connection, from_upstream, (size_t)n, written > 0 ? (size_t)written : 0);
@@ -213,6 +235,11 @@ static void fail(struct connection *connection, struct connection_context *conte
 	end_with_reset(connection, context, upstream ? FACTS_END_UPSTREAM_RESET : FACTS_END_PLAIN);
 }
 
+static void fail_without_memory(struct connection *connection, struct connection_context *context)
+{
+	end_with_reset(connection, context, FACTS_END_MEMORY);
+}
+
 /* Moves bytes in one direction, as long as there are any and the other side takes them. */
 static void move(struct connection *connection, struct connection_context *context, bool from_upstream)
 {
@@ -224,8 +251,12 @@ static void move(struct connection *connection, struct connection_context *conte
 		int rc = i < READ_BUDGET ? move_once(connection, context, from_upstream, &reader_failed)
 					 : watch(connection, context, from_upstream, from, from->watched);
 
+		if (rc == -ENOMEM || (rc < 0 && i == READ_BUDGET)) {
+			fail_without_memory(connection, context);
+			return;
+		}
 		if (rc < 0) {
-			fail(connection, context, i < READ_BUDGET && rc != -ENOMEM && reader_failed == from_upstream);
+			fail(connection, context, reader_failed == from_upstream);
 			return;
 		}
 		if (i == READ_BUDGET)
@@ -234,7 +265,7 @@ static void move(struct connection *connection, struct connection_context *conte
 	}
 	if (to->pending_size > 0 && (to->watched & EPOLLOUT) == 0 &&
 		watch(connection, context, !from_upstream, to, EDGES | EPOLLOUT) < 0)
-		fail(connection, context, false);
+		fail_without_memory(connection, context);
 }
 
 static void write_pending(struct connection *connection, struct connection_context *context, bool upstream)
@@ -272,9 +303,8 @@ static void settle(struct connection *connection, struct connection_context *con
 
 /* --- the beginning */
 
-static int make_socket(const struct endpoint *destination)
+int connection_socket(int family)
 {
-	int family = address_is_ipv4(&destination->address) ? AF_INET : AF_INET6;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd >= 0 ? fd : -errno;
@@ -296,21 +326,24 @@ static void learn_local(struct connection *connection)
 		destination_remember(&connection->facts.upstream_local, &connection->facts.destination);
 }
 
-static void dial(struct connection *connection, struct connection_context *context)
+/*
+ * The handshake's last packet may wait for the first bytes, which carry what it says, and mostly are there already. Who
+ * has none must not make a server wait that speaks first: see connected().
+ */
+static void set_acknowledging(int fd, int at_once)
+{
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &at_once, sizeof at_once);
+}
+
+static void dial(struct connection *connection, struct connection_context *context, int fd)
 {
 	struct sockaddr_storage storage;
 	socklen_t length = endpoint_to_sockaddr(&connection->facts.destination, &storage);
-	int fd = make_socket(&connection->facts.destination);
-	int on = 1;
 	int rc;
 
 	connection->facts.has_upstream = true;
-	if (fd < 0) {
-		connect_failed(connection, context, -fd);
-		return;
-	}
 	connection->upstream.fd = fd;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	set_acknowledging(fd, false);
 	if (connect(fd, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS) {
 		connect_failed(connection, context, errno);
 		return;
@@ -321,13 +354,15 @@ static void dial(struct connection *connection, struct connection_context *conte
 		connect_failed(connection, context, -rc);
 }
 
-void connection_start(struct connection *connection, struct connection_context *context, int fd,
+void connection_start(struct connection *connection, struct connection_context *context, int fd, int *upstream,
 	const struct endpoint *source)
 {
-	connection->client = (struct connection_side){.fd = fd};
+	connection->client = (struct connection_side){.fd = fd, .no_delay = true};
 	connection->upstream = (struct connection_side){.fd = -1};
 	connection->sniff = (struct sniff){.done = false};
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
+	connection->share = (struct metrics_share){.destination = NULL};
+	connection->began = context->now;
 	connection->keeps_alive = false;
 	set_state(connection, context, CONNECTION_CONNECTING);
 	if (destination_original(fd, source, &connection->facts.destination) < 0) {
@@ -337,7 +372,8 @@ void connection_start(struct connection *connection, struct connection_context *
 	} else if (destination_is_own(source, &connection->facts.destination)) {
 		end_with_reset(connection, context, FACTS_END_LOOP);
 	} else {
-		dial(connection, context);
+		dial(connection, context, *upstream);
+		*upstream = -1;
 	}
 }
 
@@ -365,12 +401,14 @@ static void connected(struct connection *connection, struct connection_context *
 	set_state(connection, context, CONNECTION_RELAYING);
 	rc = watch(connection, context, false, &connection->client, EDGES);
 	if (rc < 0) {
-		fail(connection, context, false);
+		fail_without_memory(connection, context);
 		return;
 	}
 	/* The client has mostly spoken by now, and epoll would say so only after the next wait. */
 	connection->client.readable = true;
 	move(connection, context, false);
+	if (connection->state == CONNECTION_RELAYING && !connection->upstream.was_written)
+		set_acknowledging(connection->upstream.fd, true);
 }
 
 void connection_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events)
@@ -399,6 +437,7 @@ void connection_check_time(struct connection *connection, struct connection_cont
 	int64_t waited = context->now - connection->active;
 	int on = 1;
 
+	metrics_progress(&connection->share, &connection->facts);
 	if (connection->state == CONNECTION_RELAYING && waited >= KEEPALIVE_AFTER && !connection->keeps_alive) {
 		(void)setsockopt(connection->upstream.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 		connection->keeps_alive = true;
@@ -412,7 +451,7 @@ void connection_check_time(struct connection *connection, struct connection_cont
 void connection_abort(struct connection *connection, struct connection_context *context)
 {
 	if (connection->state == CONNECTION_CONNECTING || connection->state == CONNECTION_RELAYING)
-		end_with_reset(connection, context, FACTS_END_PLAIN);
+		end_with_reset(connection, context, FACTS_END_DRAIN);
 }
 
 void connection_release(struct connection *connection)

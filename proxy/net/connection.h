@@ -6,6 +6,7 @@
 #define WEIR_PROXY_CONNECTION_H
 
 #include "proxy/log/facts.h"
+#include "proxy/log/metrics.h"
 #include "proxy/net/sniff.h"
 
 #include <stdbool.h>
@@ -28,6 +29,8 @@ struct connection_side {
 	bool broken;      /* epoll reported an error: reading on tells which */
 	bool read_ended;  /* no more bytes will come from it */
 	bool write_ended; /* its peer was told that no more will go to it */
+	bool was_written; /* bytes have gone to it */
+	bool no_delay;    /* small pieces go out without waiting for the last one's acknowledgement (TCP_NODELAY) */
 	uint8_t *pending; /* bytes to write that it did not take; owned, mostly NULL */
 	uint32_t pending_size;
 	uint32_t pending_start;
@@ -39,11 +42,13 @@ struct connection {
 	enum connection_state state;
 	bool keeps_alive; /* the upstream's socket sends probes; the client's has it from the listener */
 	uint32_t next_free;
-	int64_t active; /* milliseconds of monotonic time: when bytes last passed, or the connecting began */
+	int64_t began;  /* milliseconds of monotonic time */
+	int64_t active; /* the same: when bytes last passed, or the connecting began */
 	struct connection_side client;
 	struct connection_side upstream;
 	struct sniff sniff;
 	struct facts facts;
+	struct metrics_share share;
 };
 
 /* What a worker lends its connections. */
@@ -51,14 +56,21 @@ struct connection_context {
 	int epoll;
 	uint8_t *buffer; /* the worker's one large buffer */
 	size_t buffer_size;
-	int64_t now;            /* monotonic, milliseconds */
-	int64_t real_now;       /* real, microseconds */
-	uint16_t port;          /* the proxy's own */
+	int64_t now;             /* monotonic, milliseconds */
+	int64_t real_now;        /* real, milliseconds */
+	uint16_t port;           /* the proxy's own */
+	struct metrics *metrics; /* borrowed */
 	uint64_t (*reference)(const struct connection *connection, bool upstream); /* for epoll's data */
 };
 
-/* Takes an accepted socket over and starts to dial its destination. Afterwards the state may already be ENDED. */
-void connection_start(struct connection *connection, struct connection_context *context, int fd,
+/* Makes a socket for the way to the destination, of AF_INET or AF_INET6. Returns its descriptor, or -errno. */
+int connection_socket(int family);
+
+/*
+ * Takes an accepted socket over and starts to dial its destination, with the socket of its family in `*upstream`, which
+ * is -1 afterwards; one that is not dialled from stays there. Afterwards the state may already be ENDED.
+ */
+void connection_start(struct connection *connection, struct connection_context *context, int fd, int *upstream,
 	const struct endpoint *source);
 
 /* Acts on events of one of the two sockets. */

@@ -47,8 +47,8 @@ int listener_open(uint16_t port, int ret_fds[LISTENER_COUNT], struct error *e)
 		(void)close(fd4);
 		return error_set_errno(e, -fd6, "cannot listen on port %u of IPv6", port);
 	}
-	ret_fds[0] = fd4;
-	ret_fds[1] = fd6 >= 0 ? fd6 : -1;
+	ret_fds[LISTENER_IPV4] = fd4;
+	ret_fds[LISTENER_IPV6] = fd6 >= 0 ? fd6 : -1;
 	return 0;
 }
 

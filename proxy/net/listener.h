@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* One socket a family. */
-#define LISTENER_COUNT 2
+enum { LISTENER_IPV4, LISTENER_IPV6, LISTENER_COUNT };
 
 /*
  * Opens non-blocking sockets on all addresses of both families; each worker opens its own (SO_REUSEPORT). What they

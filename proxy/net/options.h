@@ -18,8 +18,11 @@ struct options {
 	const char *access_log; /* a path; "/dev/stdout"; "" for none */
 	uint32_t port;
 	uint32_t ready_port;
+	uint32_t metrics_port;
+	const char *admin_socket; /* a path; "" for none */
 	uint32_t concurrency;
-	uint32_t drain_time; /* seconds */
+	int64_t drain_time; /* milliseconds; with drain_to_zero the least, else the most that a drain takes */
+	bool drain_to_zero; /* EXIT_ON_ZERO_ACTIVE_CONNECTIONS */
 	bool allow_root;
 	bool run_as; /* become these, when started as root */
 	uint32_t uid;
@@ -28,10 +31,13 @@ struct options {
 	bool version;
 };
 
-/* Reads the arguments, whose texts are borrowed. Returns 0 or -EINVAL. */
+/*
+ * Reads the arguments, whose texts are borrowed, and the two variables that Istio's proxy has for its end:
+ * EXIT_ON_ZERO_ACTIVE_CONNECTIONS and MINIMUM_DRAIN_DURATION. Returns 0 or -EINVAL.
+ */
 int options_read(int argc, char *const argv[], struct options *ret, struct error *e);
 
-/* Writes every flag with what it does. */
+/* Writes every flag and variable with what it does. */
 void options_write_help(FILE *out);
 
 #endif

@@ -25,13 +25,14 @@ struct sniff {
 	uint8_t *data; /* owned */
 	size_t size;
 	size_t capacity;
+	size_t wanted; /* with fewer bytes it is no use to look again */
 	bool done;
 };
 
 /* Looks at more bytes of the client's. Once it is `done`, the facts know as much as there is to know. */
 void sniff_feed(struct sniff *sniff, const uint8_t *data, size_t size, struct facts *facts);
 
-/* Frees the bytes, and ends the search. */
-void sniff_end(struct sniff *sniff);
+/* Ends the search, with what the bytes so far tell of a message whose end is missing, and frees them. */
+void sniff_end(struct sniff *sniff, struct facts *facts);
 
 #endif

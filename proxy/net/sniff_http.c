@@ -97,3 +97,13 @@ enum sniff_result sniff_http(const uint8_t *data, size_t size, struct sniff_http
 			return SNIFF_MATCH;
 	return SNIFF_MORE;
 }
+
+enum sniff_result sniff_http2(const uint8_t *data, size_t size)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	const size_t length = sizeof preface - 1;
+
+	if (memcmp(data, preface, size < length ? size : length) != 0)
+		return SNIFF_NOT;
+	return size < length ? SNIFF_MORE : SNIFF_MATCH;
+}

@@ -7,9 +7,6 @@
 
 #include "proxy/net/sniff.h"
 
-/* A head of more bytes is not read to its end. */
-#define SNIFF_HTTP_HEAD_MAX (60u << 10)
-
 /* Pieces of the head, inside the bytes that were looked at. */
 struct sniff_http {
 	const uint8_t *method;
@@ -22,7 +19,13 @@ struct sniff_http {
 	size_t host_length;
 };
 
-/* Looks at the first bytes of a connection. SNIFF_MATCH as soon as the Host, or the end of the head, is there. */
+/*
+ * Looks at the first bytes of a connection. SNIFF_MATCH as soon as the Host, or the end of the head, is there; with
+ * SNIFF_MORE, `out` holds what is known already.
+ */
 enum sniff_result sniff_http(const uint8_t *data, size_t size, struct sniff_http *out);
+
+/* Whether the first bytes are the preface of HTTP/2 with prior knowledge (RFC 9113 section 3.4). */
+enum sniff_result sniff_http2(const uint8_t *data, size_t size);
 
 #endif

@@ -15,6 +15,7 @@
 #define RECORD_SIZE_MAX (16384u + 2048u)
 #define HANDSHAKE_CLIENT_HELLO 1
 #define EXTENSION_SERVER_NAME 0
+#define EXTENSION_ECH 0xfe0d
 #define NAME_TYPE_HOST 0
 /* A host name is at most 255 bytes; longer ones are not names. */
 #define NAME_LENGTH_MAX 255
@@ -24,13 +25,13 @@ struct reader {
 	const uint8_t *end;
 	size_t record_left; /* bytes of the current record */
 	size_t hello_left;  /* bytes of the hello, once its length is known */
-	bool missing;
+	size_t missing;     /* bytes that the step it failed at would still need; 0: none */
 	bool broken;
 };
 
 static bool has_failed(const struct reader *reader)
 {
-	return reader->missing || reader->broken;
+	return reader->missing > 0 || reader->broken;
 }
 
 /* Steps over a record's header. An empty record carries nothing, and is not allowed for handshakes. */
@@ -44,7 +45,7 @@ static void next_record(struct reader *reader)
 		return;
 	}
 	if (left < RECORD_HEADER_SIZE) {
-		reader->missing = true;
+		reader->missing = RECORD_HEADER_SIZE - left;
 		return;
 	}
 	size = (size_t)reader->next[3] << 8 | reader->next[4];
@@ -72,7 +73,7 @@ static void take(struct reader *reader, uint8_t *out, size_t count)
 		piece = piece < reader->record_left ? piece : reader->record_left;
 		piece = piece < count ? piece : count;
 		if (piece == 0) {
-			reader->missing = true;
+			reader->missing = count;
 			break;
 		}
 		if (out != NULL) {
@@ -129,7 +130,7 @@ static void sanitise(const uint8_t *name, size_t length, char out[SNIFF_TLS_NAME
 	*text = '\0';
 }
 
-/* The extension's list of names; the first host name counts. */
+/* The extension's list of names, of which the first counts; there is no other kind than host names. */
 static void read_names(struct reader *reader, size_t size, char out[SNIFF_TLS_NAME_SIZE])
 {
 	uint8_t name[NAME_LENGTH_MAX];
@@ -150,11 +151,13 @@ static void read_names(struct reader *reader, size_t size, char out[SNIFF_TLS_NA
 		return;
 	}
 	take(reader, name, length);
-	if (!has_failed(reader))
-		sanitise(name, length, out);
+	if (has_failed(reader))
+		return;
+	sanitise(name, length, out);
+	take(reader, NULL, list - 3 - length);
 }
 
-static void read_extensions(struct reader *reader, char out[SNIFF_TLS_NAME_SIZE])
+static void read_extensions(struct reader *reader, struct sniff_tls *out)
 {
 	size_t left = take_number(reader, 2);
 
@@ -169,21 +172,23 @@ static void read_extensions(struct reader *reader, char out[SNIFF_TLS_NAME_SIZE]
 			return;
 		}
 		left -= size + 4;
-		if (type == EXTENSION_SERVER_NAME) {
-			read_names(reader, size, out);
-			return;
-		}
-		take(reader, NULL, size);
+		if (type == EXTENSION_ECH)
+			out->has_ech = true;
+		if (type == EXTENSION_SERVER_NAME && out->name[0] == '\0')
+			read_names(reader, size, out->name);
+		else
+			take(reader, NULL, size);
 	}
 }
 
-enum sniff_result sniff_tls(const uint8_t *data, size_t size, char out[SNIFF_TLS_NAME_SIZE])
+enum sniff_result sniff_tls(const uint8_t *data, size_t size, struct sniff_tls *out)
 {
 	struct reader reader = {.next = data, .end = data + size, .hello_left = 4};
 	size_t length;
 
-	out[0] = '\0';
-	if (take_number(&reader, 1) != HANDSHAKE_CLIENT_HELLO && !reader.missing)
+	out->name[0] = '\0';
+	out->has_ech = false;
+	if (take_number(&reader, 1) != HANDSHAKE_CLIENT_HELLO && reader.missing == 0)
 		reader.broken = true;
 	length = take_number(&reader, 3);
 	if (!has_failed(&reader) && length > SNIFF_TLS_HELLO_MAX)
@@ -196,7 +201,8 @@ enum sniff_result sniff_tls(const uint8_t *data, size_t size, char out[SNIFF_TLS
 	/* Before TLS 1.2 a hello could end here. */
 	if (!has_failed(&reader) && reader.hello_left > 0)
 		read_extensions(&reader, out);
+	out->missing = reader.missing;
 	if (reader.broken)
-		return SNIFF_NOT;
-	return reader.missing ? SNIFF_MORE : SNIFF_MATCH;
+		return out->name[0] != '\0' ? SNIFF_MATCH : SNIFF_NOT;
+	return reader.missing > 0 ? SNIFF_MORE : SNIFF_MATCH;
 }

@@ -4,17 +4,18 @@
  * reported before its connection ended in the same batch finds nothing. Connections that have ended are logged and
  * their places given back after the batch, in one place.
  *
- * Time is looked at once a batch. While there are connections, or lines to write, the loop wakes up every second: lines
- * are written, waits are checked. An idle worker sleeps.
+ * Time is looked at once a batch. While there are connections, the loop wakes up every second: waits are checked, and
+ * bytes counted. An idle worker sleeps.
  *
- * Out of descriptors or memory, a worker stops accepting until the next second; connections wait in the kernel.
+ * Out of descriptors or memory, a worker stops accepting until a connection ends, or the next second; connections wait
+ * in the kernel. Nothing is accepted that could not be dialled: the socket for the way on is there first.
  */
 #include "proxy/net/worker.h"
 
 #include "proxy/log/access_log.h"
+#include "proxy/log/warn.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,16 +29,14 @@
 #define TICK 1000
 /* While draining the end may come any time. */
 #define DRAIN_TICK 50
-/* Between two warnings that descriptors are out, in milliseconds. */
-#define WARN_INTERVAL 10000
+/* Without a failure for so many milliseconds, the next one is worth a warning again. */
+#define QUIET_TIME 10000
 /* A line's usual room; longer ones get memory of their own. */
 #define LINE_SIZE 4096
 
 /* epoll's data: 4 bits type, 28 bits generation, 32 bits index. */
 enum reference_type {
 	REFERENCE_LISTENER,
-	REFERENCE_READY_LISTENER,
-	REFERENCE_READY_CLIENT,
 	REFERENCE_WAKE,
 	REFERENCE_CLIENT,
 	REFERENCE_UPSTREAM,
@@ -65,10 +64,7 @@ static int64_t clock_milliseconds(clockid_t clock)
 
 static void look_at_the_clock(struct connection_context *context)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	context->real_now = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	context->real_now = clock_milliseconds(CLOCK_REALTIME);
 	context->now = clock_milliseconds(CLOCK_MONOTONIC);
 }
 
@@ -81,39 +77,7 @@ static int watch(int epoll, int fd, uint64_t reference)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-/* --- the end of a connection */
-
-static void write_line(struct worker *worker, const struct connection *connection)
-{
-	char line[LINE_SIZE];
-	size_t length = access_log_format(line, sizeof line, &connection->facts);
-	char *longer;
-
-	if (length <= sizeof line) {
-		sink_write(&worker->sink, line, length);
-		return;
-	}
-	longer = malloc(length);
-	if (longer == NULL) {
-		worker->sink.dropped++;
-		return;
-	}
-	(void)access_log_format(longer, length, &connection->facts);
-	sink_write(&worker->sink, longer, length);
-	free(longer);
-}
-
-/* Logs a connection that has ended, and gives its place back. */
-static void finish(struct worker *worker, struct connection *connection)
-{
-	if (connection->state != CONNECTION_ENDED)
-		return;
-	write_line(worker, connection);
-	connection_release(connection);
-	table_give(&worker->table, connection);
-}
-
-/* --- accepting */
+/* --- pauses */
 
 static void stop_accepting(struct worker *worker, int code)
 {
@@ -121,10 +85,10 @@ static void stop_accepting(struct worker *worker, int code)
 		if (worker->listeners[i] >= 0)
 			(void)epoll_ctl(worker->context.epoll, EPOLL_CTL_DEL, worker->listeners[i], NULL);
 	worker->accepting = false;
-	if (worker->warned != 0 && worker->context.now - worker->warned < WARN_INTERVAL)
-		return;
-	worker->warned = worker->context.now;
-	(void)fprintf(stderr, "weir-proxy: cannot accept connections for now: %s\n", strerror(code));
+	metrics_count(&worker->options.metrics->pauses, 1);
+	if (worker->refused == 0 || worker->context.now - worker->refused >= QUIET_TIME)
+		warn("cannot accept connections for now: %s", strerror(code));
+	worker->refused = worker->context.now;
 }
 
 static void go_on_accepting(struct worker *worker)
@@ -136,39 +100,89 @@ static void go_on_accepting(struct worker *worker)
 		(void)watch(worker->context.epoll, worker->listeners[i], make_reference(REFERENCE_LISTENER, 0, i));
 }
 
-static void accept_connections(struct worker *worker, int listener)
-{
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		struct connection *connection = table_take(&worker->table);
-		struct endpoint source;
-		int fd;
+/* --- the end of a connection */
 
-		if (connection == NULL) {
-			stop_accepting(worker, ENOMEM);
-			return;
-		}
-		fd = listener_accept(listener, &source);
-		if (fd < 0) {
-			table_give(&worker->table, connection);
-			if (fd == -ECONNABORTED || fd == -EINTR)
-				continue;
-			if (fd != -EAGAIN)
-				stop_accepting(worker, -fd);
-			return;
-		}
-		connection_start(connection, &worker->context, fd, &source);
-		finish(worker, connection);
+/* A line that is longer than usual, in memory of its own; without memory, the line without its names. */
+static void write_long_line(const struct worker *worker, struct facts *facts, size_t length)
+{
+	char usual[LINE_SIZE];
+	char *line = malloc(length);
+
+	if (line == NULL) {
+		facts_free(facts);
+		length = access_log_format(usual, sizeof usual, facts);
+		sink_add(worker->options.sink, worker->number, usual, length);
+		return;
 	}
+	(void)access_log_format(line, length, facts);
+	sink_add(worker->options.sink, worker->number, line, length);
+	free(line);
 }
 
-static void accept_ready_client(struct worker *worker, int listener)
+static void write_line(const struct worker *worker, struct facts *facts)
 {
-	struct endpoint source;
-	int fd = listener_accept(listener, &source);
-	int index = fd >= 0 ? ready_accept(worker->ready, fd, worker->context.now) : -1;
+	char line[LINE_SIZE];
+	size_t length = access_log_format(line, sizeof line, facts);
 
-	if (index >= 0)
-		(void)watch(worker->context.epoll, fd, make_reference(REFERENCE_READY_CLIENT, 0, (uint32_t)index));
+	if (length <= sizeof line)
+		sink_add(worker->options.sink, worker->number, line, length);
+	else
+		write_long_line(worker, facts, length);
+}
+
+/* Logs a connection that has ended, and gives its place back. */
+static void finish(struct worker *worker, struct connection *connection)
+{
+	if (connection->state != CONNECTION_ENDED)
+		return;
+	write_line(worker, &connection->facts);
+	connection_release(connection);
+	table_give(&worker->table, connection);
+	metrics_count(&worker->options.metrics->active, -1);
+	go_on_accepting(worker);
+}
+
+/* --- accepting */
+
+/* Makes sure that the next connection can be dialled. Returns 0 or -errno. */
+static int prepare_upstream(struct worker *worker, size_t family)
+{
+	if (worker->upstreams[family] < 0)
+		worker->upstreams[family] = connection_socket(family == LISTENER_IPV4 ? AF_INET : AF_INET6);
+	return worker->upstreams[family] < 0 ? worker->upstreams[family] : 0;
+}
+
+/* Takes one connection. Returns 0, or -errno: -EAGAIN when none waits. */
+static int accept_one(struct worker *worker, size_t family)
+{
+	struct connection *connection = table_take(&worker->table);
+	struct endpoint source;
+	int rc = connection != NULL ? prepare_upstream(worker, family) : -ENOMEM;
+	int fd = rc == 0 ? listener_accept(worker->listeners[family], &source) : rc;
+
+	if (fd < 0) {
+		if (connection != NULL)
+			table_give(&worker->table, connection);
+		return fd;
+	}
+	metrics_count(&worker->options.metrics->active, 1);
+	connection_start(connection, &worker->context, fd, &worker->upstreams[family], &source);
+	finish(worker, connection);
+	return 0;
+}
+
+static void accept_connections(struct worker *worker, size_t family)
+{
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int rc = accept_one(worker, family);
+
+		if (rc == -EAGAIN)
+			return;
+		if (rc < 0 && rc != -ECONNABORTED && rc != -EINTR) {
+			stop_accepting(worker, -rc);
+			return;
+		}
+	}
 }
 
 /* --- the loop */
@@ -176,7 +190,7 @@ static void accept_ready_client(struct worker *worker, int listener)
 static void begin_drain(struct worker *worker)
 {
 	if (worker->drain_until == 0)
-		worker->drain_until = worker->context.now + worker->drain_time;
+		worker->drain_until = worker->context.now + worker->options.drain_time;
 	(void)epoll_ctl(worker->context.epoll, EPOLL_CTL_DEL, worker->wake, NULL);
 }
 
@@ -198,13 +212,7 @@ static void dispatch(struct worker *worker, const struct epoll_event *event)
 
 	switch ((enum reference_type)(event->data.u64 >> 60)) {
 	case REFERENCE_LISTENER:
-		accept_connections(worker, worker->listeners[index]);
-		break;
-	case REFERENCE_READY_LISTENER:
-		accept_ready_client(worker, worker->ready_listeners[index]);
-		break;
-	case REFERENCE_READY_CLIENT:
-		ready_event(worker->ready, index);
+		accept_connections(worker, index);
 		break;
 	case REFERENCE_WAKE:
 		begin_drain(worker);
@@ -226,10 +234,7 @@ static void check_times(struct worker *worker)
 		connection_check_time(connection, &worker->context);
 		finish(worker, connection);
 	}
-	if (worker->ready != NULL)
-		ready_check_time(worker->ready, worker->context.now);
 	go_on_accepting(worker);
-	sink_flush(&worker->sink);
 }
 
 static void abort_all(struct worker *worker)
@@ -242,17 +247,31 @@ static void abort_all(struct worker *worker)
 	}
 }
 
-static bool is_drained(const struct worker *worker)
+/* Whether any worker has a connection. Those that have been waiting to be accepted are one's own last chance. */
+static bool has_connections(struct worker *worker)
 {
-	return worker->drain_until != 0 &&
-	       (worker->table.active == 0 || worker->context.now >= worker->drain_until);
+	if (metrics_active(worker->options.metrics) > 0)
+		return true;
+	for (size_t i = 0; i < LISTENER_COUNT && worker->accepting; i++)
+		if (worker->listeners[i] >= 0)
+			accept_connections(worker, i);
+	return worker->table.active > 0;
+}
+
+static bool is_drained(struct worker *worker)
+{
+	bool is_over = worker->context.now >= worker->drain_until;
+
+	if (worker->drain_until == 0)
+		return false;
+	return worker->options.drain_to_zero ? is_over && !has_connections(worker) : is_over || !has_connections(worker);
 }
 
 static int sleep_limit(const struct worker *worker)
 {
 	if (worker->drain_until != 0)
 		return DRAIN_TICK;
-	return worker->table.active > 0 || sink_is_waiting(&worker->sink) || !worker->accepting ? TICK : -1;
+	return worker->table.active > 0 || !worker->accepting ? TICK : -1;
 }
 
 void worker_run(struct worker *worker)
@@ -276,42 +295,30 @@ void worker_run(struct worker *worker)
 
 /* --- life */
 
-int worker_init(struct worker *worker, uint16_t port, uint16_t ready_port, int log_fd, uint32_t drain_time,
-	struct error *e)
+int worker_init(struct worker *worker, const struct worker_options *options, size_t number, struct error *e)
 {
 	struct connection_context *context = &worker->context;
 	void *buffer;
 	int rc;
 
-	*worker = (struct worker){.accepting = true, .wake = -1, .drain_time = (int64_t)drain_time * 1000,
-		.listeners = {-1, -1}, .ready_listeners = {-1, -1}};
+	*worker = (struct worker){.options = *options, .number = number, .accepting = true, .wake = -1, .listeners = {-1, -1},
+		.upstreams = {-1, -1}};
 	table_init(&worker->table);
-	sink_init(&worker->sink, log_fd);
 	/* Mapped, not allocated: pages that no read has reached cost nothing. */
 	buffer = mmap(NULL, WORKER_BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	*context = (struct connection_context){.epoll = epoll_create1(EPOLL_CLOEXEC), .port = port,
-		.reference = connection_reference};
+	*context = (struct connection_context){.epoll = epoll_create1(EPOLL_CLOEXEC), .port = options->port,
+		.metrics = options->metrics, .reference = connection_reference};
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (buffer == MAP_FAILED || context->epoll < 0 || worker->wake < 0)
 		return error_set_errno(e, errno, "cannot set up a worker");
 	context->buffer = buffer;
 	context->buffer_size = WORKER_BUFFER_SIZE;
 	look_at_the_clock(context);
-	rc = listener_open(port, worker->listeners, e);
-	if (rc == 0 && ready_port != 0) {
-		worker->ready = malloc(sizeof *worker->ready);
-		if (worker->ready == NULL)
-			return error_set(e, ENOMEM, "no memory for the readiness endpoint");
-		ready_init(worker->ready);
-		rc = listener_open(ready_port, worker->ready_listeners, e);
-	}
+	rc = listener_open(options->port, worker->listeners, e);
 	if (rc < 0)
 		return rc;
-	for (uint32_t i = 0; i < LISTENER_COUNT && rc == 0; i++) {
+	for (uint32_t i = 0; i < LISTENER_COUNT && rc == 0; i++)
 		rc = watch(context->epoll, worker->listeners[i], make_reference(REFERENCE_LISTENER, 0, i));
-		if (rc == 0)
-			rc = watch(context->epoll, worker->ready_listeners[i], make_reference(REFERENCE_READY_LISTENER, 0, i));
-	}
 	if (rc == 0)
 		rc = watch(context->epoll, worker->wake, make_reference(REFERENCE_WAKE, 0, 0));
 	return rc < 0 ? error_set_errno(e, -rc, "cannot watch the worker's sockets") : 0;
@@ -320,25 +327,18 @@ int worker_init(struct worker *worker, uint16_t port, uint16_t ready_port, int l
 void worker_drain(const struct worker *worker)
 {
 	const uint64_t one = 1;
-	ssize_t n;
 
-	do
-		n = write(worker->wake, &one, sizeof one);
-	while (n < 0 && errno == EINTR);
+	(void)!write(worker->wake, &one, sizeof one);
 }
 
 void worker_free(struct worker *worker)
 {
-	if (worker->ready != NULL)
-		ready_check_time(worker->ready, INT64_MAX);
-	free(worker->ready);
 	for (size_t i = 0; i < LISTENER_COUNT; i++) {
 		if (worker->listeners[i] >= 0)
 			(void)close(worker->listeners[i]);
-		if (worker->ready_listeners[i] >= 0)
-			(void)close(worker->ready_listeners[i]);
+		if (worker->upstreams[i] >= 0)
+			(void)close(worker->upstreams[i]);
 	}
-	sink_free(&worker->sink);
 	table_free(&worker->table);
 	if (worker->context.buffer != NULL)
 		(void)munmap(worker->context.buffer, worker->context.buffer_size);

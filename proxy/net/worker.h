@@ -5,40 +5,43 @@
 #ifndef WEIR_PROXY_WORKER_H
 #define WEIR_PROXY_WORKER_H
 
+#include "proxy/log/metrics.h"
 #include "proxy/log/sink.h"
 #include "proxy/net/connection.h"
 #include "proxy/net/listener.h"
-#include "proxy/net/ready.h"
 #include "proxy/net/table.h"
 #include "redirect/base/error.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Bytes of the buffer that a worker reads into. Only what is used of it becomes memory. */
 #define WORKER_BUFFER_SIZE (512u << 10)
 
-struct worker {
-	pthread_t thread;
-	int listeners[LISTENER_COUNT];
-	int ready_listeners[LISTENER_COUNT]; /* of the first worker; else -1 */
-	int wake;                            /* an eventfd: the drain has begun */
-	bool accepting;                      /* false while descriptors or memory are out */
-	int64_t drain_until;                 /* monotonic milliseconds; 0: not draining */
-	int64_t drain_time;                  /* milliseconds */
-	int64_t warned;
-	struct connection_context context;
-	struct table table;
-	struct sink sink;
-	struct ready *ready; /* owned; NULL but for the first worker */
+/* What all workers have in common. */
+struct worker_options {
+	uint16_t port;
+	int64_t drain_time; /* milliseconds that a drain takes at most, or with drain_to_zero, at least */
+	bool drain_to_zero; /* a drain lasts until no worker has a connection */
+	struct sink *sink;
+	struct metrics *metrics;
 };
 
-/*
- * Opens the worker's sockets and memory. `ready_port` is 0 for all but the first. Returns 0 or -errno.
- */
-int worker_init(struct worker *worker, uint16_t port, uint16_t ready_port, int log_fd, uint32_t drain_time,
-	struct error *e);
+struct worker {
+	struct worker_options options;
+	size_t number; /* its queue of the sink */
+	int listeners[LISTENER_COUNT];
+	int upstreams[LISTENER_COUNT]; /* a socket each for the next connection: what is accepted can be dialled; or -1 */
+	int wake;                      /* an eventfd: the drain has begun */
+	bool accepting;                /* false while descriptors or memory are out */
+	int64_t drain_until;           /* monotonic milliseconds; 0: not draining */
+	int64_t refused;               /* when accepting last failed */
+	struct connection_context context;
+	struct table table;
+};
+
+/* Opens the worker's sockets and memory. Returns 0 or -errno; worker_free() is due in either case. */
+int worker_init(struct worker *worker, const struct worker_options *options, size_t number, struct error *e);
 
 /* Serves until it has drained. Every connection's line is then written. */
 void worker_run(struct worker *worker);

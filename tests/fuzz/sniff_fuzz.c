@@ -21,7 +21,7 @@ static char cut_line[LINE_SIZE];
 /* Feeds pieces of 1 to `most` bytes. Returns the length of the line. */
 static size_t run(const uint8_t *data, size_t size, size_t most, char *line)
 {
-	struct facts facts = {.has_upstream = true};
+	struct facts facts = {.has_upstream = true, .end = FACTS_END_DRAIN};
 	struct sniff sniff = {.done = false};
 	size_t length;
 
@@ -32,7 +32,7 @@ static size_t run(const uint8_t *data, size_t size, size_t most, char *line)
 		sniff_feed(&sniff, data + done, piece, &facts);
 		done += piece;
 	}
-	sniff_end(&sniff);
+	sniff_end(&sniff, &facts);
 	length = access_log_format(line, LINE_SIZE, &facts);
 	facts_free(&facts);
 	return length;

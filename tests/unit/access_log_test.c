@@ -24,8 +24,8 @@ static struct endpoint endpoint(const char *text, uint16_t port)
 static struct facts usual(void)
 {
 	return (struct facts){
-		.started = 1769862896789000, /* 2026-01-31T12:34:56.789Z */
-		.ended = 1769862896789000 + 55900,
+		.started = 1769862896789, /* 2026-01-31T12:34:56.789Z */
+		.duration = 55,
 		.source = endpoint("10.244.0.9", 41018),
 		.destination = endpoint("93.184.216.34", 443),
 		.upstream_local = endpoint("10.244.0.9", 41020),
@@ -72,8 +72,28 @@ static void each_end_has_its_line(void **state)
 			    "\"delayed_connect_error:_Connection_refused\" 0 0 55 - \"-\" \"-\" \"-\" \"-\" \"93.184.216.34:443\" "
 			    "PassthroughCluster - 93.184.216.34:443 10.244.0.9:41018 - -\n");
 	facts.end = FACTS_END_CONNECT_TIMEOUT;
-	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 UF,URX - - \"connection_timeout\" 0 0 55 - \"-\" \"-\" "
+	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 UF,URX - - \"-\" 0 0 55 - \"-\" \"-\" "
 			    "\"-\" \"-\" \"93.184.216.34:443\" PassthroughCluster - 93.184.216.34:443 10.244.0.9:41018 - -\n");
+	facts.has_upstream_local = true;
+	facts.end = FACTS_END_MEMORY;
+	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 OM - out_of_memory \"-\" 0 0 55 - \"-\" \"-\" \"-\" \"-\" "
+			    "\"93.184.216.34:443\" PassthroughCluster 10.244.0.9:41020 93.184.216.34:443 10.244.0.9:41018 - -\n");
+	facts.end = FACTS_END_DRAIN;
+	facts.protocol = FACTS_HTTP2;
+	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - HTTP/2\" 0 - - drain_time_over \"-\" 0 0 55 - \"-\" \"-\" \"-\" "
+			    "\"-\" \"93.184.216.34:443\" PassthroughCluster 10.244.0.9:41020 93.184.216.34:443 10.244.0.9:41018 "
+			    "- -\n");
+	facts.protocol = FACTS_TLS;
+	facts.has_ech = true;
+	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 - - drain_time_over,ech \"-\" 0 0 55 - \"-\" \"-\" \"-\" "
+			    "\"-\" \"93.184.216.34:443\" PassthroughCluster 10.244.0.9:41020 93.184.216.34:443 10.244.0.9:41018 "
+			    "- -\n");
+	facts.end = FACTS_END_PLAIN;
+	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 - - ech \"-\" 0 0 55 - \"-\" \"-\" \"-\" \"-\" "
+			    "\"93.184.216.34:443\" PassthroughCluster 10.244.0.9:41020 93.184.216.34:443 10.244.0.9:41018 - -\n");
+	facts = usual();
+	facts.received = facts.sent = 0;
+	facts.has_upstream_local = false;
 	facts.has_upstream = false;
 	facts.end = FACTS_END_DIRECT;
 	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 NR - direct_dial \"-\" 0 0 55 - \"-\" \"-\" \"-\" \"-\" "

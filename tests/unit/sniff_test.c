@@ -39,8 +39,8 @@ static void put_number(struct bytes *bytes, size_t number, size_t size)
 	}
 }
 
-/* A hello's handshake message: GREASE ahead, `padding` bytes of an unknown extension, then the name, if any. */
-static void make_hello(struct bytes *hello, const char *name, size_t padding)
+/* A hello's handshake message: GREASE ahead, `padding` bytes of an extension of this type, then the name, if any. */
+static void make_hello_with(struct bytes *hello, const char *name, size_t type, size_t padding)
 {
 	static const uint8_t zeros[65536];
 	size_t name_length = name != NULL ? strlen(name) : 0;
@@ -59,7 +59,7 @@ static void make_hello(struct bytes *hello, const char *name, size_t padding)
 	put_number(hello, 0, 1);
 	put_number(hello, extensions, 2);
 	put_number(hello, 0x2a2a0000, 4);
-	put_number(hello, 21, 2);
+	put_number(hello, type, 2);
 	put_number(hello, padding, 2);
 	put(hello, zeros, padding);
 	if (name == NULL)
@@ -70,6 +70,11 @@ static void make_hello(struct bytes *hello, const char *name, size_t padding)
 	put_number(hello, 0, 1);
 	put_number(hello, name_length, 2);
 	put(hello, name, name_length);
+}
+
+static void make_hello(struct bytes *hello, const char *name, size_t padding)
+{
+	make_hello_with(hello, name, 21, padding);
 }
 
 /* Cuts a handshake message into records of `size` bytes. */
@@ -104,7 +109,7 @@ static void feed(struct facts *facts, const uint8_t *data, size_t size, size_t s
 		sniff_feed(&sniff, copy, piece, facts);
 		free(copy);
 	}
-	sniff_end(&sniff);
+	sniff_end(&sniff, facts);
 }
 
 static void expect_name(const char *name, size_t padding, size_t record, size_t segment, const char *expected)
@@ -148,10 +153,72 @@ static void server_names_are_sanitised(void **state)
 	expect_name("192.0.2.1", 0, 16384, WIRE_SIZE, "192.0.2.1");
 }
 
+static void encrypted_hellos_are_noticed(void **state)
+{
+	static const char *const names[] = {"cover.example", NULL};
+	static const size_t segments[] = {1, 100, WIRE_SIZE};
+	struct facts facts;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		for (size_t s = 0; s < sizeof segments / sizeof *segments; s++) {
+			make_hello_with(&hello, names[i], 0xfe0d, 200);
+			make_records(&wire, &hello, 16384);
+			feed(&facts, wire.data, wire.size, segments[s]);
+			assert_int_equal(facts.protocol, FACTS_TLS);
+			assert_true(facts.has_ech);
+			assert_int_equal(facts.names != NULL, names[i] != NULL);
+			facts_free(&facts);
+		}
+	}
+	expect_name("plain.example", 0, 16384, WIRE_SIZE, "plain.example");
+	feed(&facts, wire.data, wire.size, WIRE_SIZE);
+	assert_false(facts.has_ech);
+	facts_free(&facts);
+}
+
+/* What is there of a message whose end never comes names the connection all the same. */
+static void names_without_an_end(void **state)
+{
+	static const char head[] = "GET /here HTTP/1.1\r\nAccept: x";
+	struct facts facts;
+
+	(void)state;
+	make_hello(&hello, "early.example", 0);
+	hello.size += 4; /* a length that lies */
+	hello.data[3] = (uint8_t)(hello.data[3] + 4);
+	make_records(&wire, &hello, 16384);
+	feed(&facts, wire.data, wire.size - 4, WIRE_SIZE);
+	assert_int_equal(facts.protocol, FACTS_TLS);
+	assert_string_equal(facts.names->server_name, "early.example");
+	facts_free(&facts);
+	feed(&facts, (const uint8_t *)head, sizeof head - 1, 5);
+	assert_int_equal(facts.protocol, FACTS_HTTP);
+	assert_string_equal(facts.names->path, "/here");
+	assert_null(facts.names->host);
+	facts_free(&facts);
+}
+
+/* The preface in any cut; and what only begins like it is something else. */
+static void http2_by_its_preface(void **state)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\4";
+	struct facts facts;
+
+	(void)state;
+	for (size_t segment = 1; segment < sizeof preface; segment++) {
+		feed(&facts, (const uint8_t *)preface, sizeof preface - 1, segment);
+		assert_int_equal(facts.protocol, FACTS_HTTP2);
+		assert_null(facts.names);
+	}
+	feed(&facts, (const uint8_t *)preface, 23, 23);
+	assert_int_equal(facts.protocol, FACTS_OPAQUE);
+}
+
 /* Every hello that is cut short asks for more; every one with a byte changed is read or refused, and never more. */
 static void broken_hellos_are_bounded(void **state)
 {
-	char name[SNIFF_TLS_NAME_SIZE];
+	struct sniff_tls out;
 
 	(void)state;
 	make_hello(&hello, "site.example", 20);
@@ -161,7 +228,8 @@ static void broken_hellos_are_bounded(void **state)
 
 		assert_non_null(copy);
 		memcpy(copy, wire.data, size);
-		assert_int_equal(sniff_tls(copy, size, name), SNIFF_MORE);
+		assert_int_equal(sniff_tls(copy, size, &out), SNIFF_MORE);
+		assert_true(out.missing > 0 && out.missing <= wire.size - size);
 		free(copy);
 	}
 	for (size_t i = 0; i < wire.size; i++) {
@@ -183,15 +251,15 @@ static void what_is_no_hello_is_not(void **state)
 	static const uint8_t alert[] = {21, 3, 1, 0, 2, 2, 40};
 	static const uint8_t server_hello[] = {22, 3, 3, 0, 4, 2, 0, 0, 0};
 	static const uint8_t big_record[] = {22, 3, 1, 0x60, 0};
-	char name[SNIFF_TLS_NAME_SIZE];
+	struct sniff_tls out;
 
 	(void)state;
-	assert_int_equal(sniff_tls(too_long, sizeof too_long, name), SNIFF_NOT);
-	assert_int_equal(sniff_tls(empty_record, sizeof empty_record, name), SNIFF_NOT);
-	assert_int_equal(sniff_tls(alert, sizeof alert, name), SNIFF_NOT);
-	assert_int_equal(sniff_tls(server_hello, sizeof server_hello, name), SNIFF_NOT);
-	assert_int_equal(sniff_tls(big_record, sizeof big_record, name), SNIFF_NOT);
-	assert_int_equal(sniff_tls((const uint8_t *)"SSH-2.0-x", 9, name), SNIFF_NOT);
+	assert_int_equal(sniff_tls(too_long, sizeof too_long, &out), SNIFF_NOT);
+	assert_int_equal(sniff_tls(empty_record, sizeof empty_record, &out), SNIFF_NOT);
+	assert_int_equal(sniff_tls(alert, sizeof alert, &out), SNIFF_NOT);
+	assert_int_equal(sniff_tls(server_hello, sizeof server_hello, &out), SNIFF_NOT);
+	assert_int_equal(sniff_tls(big_record, sizeof big_record, &out), SNIFF_NOT);
+	assert_int_equal(sniff_tls((const uint8_t *)"SSH-2.0-x", 9, &out), SNIFF_NOT);
 }
 
 static void requests_in_any_cut(void **state)
@@ -212,7 +280,7 @@ static void requests_in_any_cut(void **state)
 		{"GET /\r\n\r\n", NULL, NULL, NULL, NULL},
 		{"GET  HTTP/1.1\r\n\r\n", NULL, NULL, NULL, NULL},
 		{"GET / HTTP/2.0\r\n\r\n", NULL, NULL, NULL, NULL},
-		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", NULL, NULL, NULL, NULL},
+		{"PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n", NULL, NULL, NULL, NULL},
 		{"SSH-2.0-OpenSSH_9.2\r\n", NULL, NULL, NULL, NULL},
 		{"\r\nGET / HTTP/1.1\r\n\r\n", NULL, NULL, NULL, NULL},
 		{" GET / HTTP/1.1\r\n\r\n", NULL, NULL, NULL, NULL},
@@ -269,6 +337,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(server_names_in_any_cut),
 		cmocka_unit_test(server_names_are_sanitised),
+		cmocka_unit_test(encrypted_hellos_are_noticed),
+		cmocka_unit_test(names_without_an_end),
+		cmocka_unit_test(http2_by_its_preface),
 		cmocka_unit_test(broken_hellos_are_bounded),
 		cmocka_unit_test(what_is_no_hello_is_not),
 		cmocka_unit_test(requests_in_any_cut),

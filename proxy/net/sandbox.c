@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/net/privilege.h"
+#include "proxy/net/sandbox.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int privilege_check(bool run_as, bool allow_root, struct error *e)
+int sandbox_check(bool run_as, bool allow_root, struct error *e)
 {
 	if (geteuid() != 0 || run_as || allow_root)
 		return 0;
@@ -38,7 +38,7 @@ static int drop_capabilities(struct error *e)
 	return 0;
 }
 
-int privilege_drop(bool run_as, uint32_t uid, uint32_t gid, struct error *e)
+int sandbox_drop(bool run_as, uint32_t uid, uint32_t gid, struct error *e)
 {
 	int rc = 0;
 

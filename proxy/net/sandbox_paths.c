@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Landlock (Documentation/userspace-api/landlock.rst): what is handled, and has no rule that allows it, is forbidden.
+ * Each version of its interface handles more; a kernel is asked for what it knows. The numbers stand here where an older
+ * linux/landlock.h lacks them.
+ */
+#include "proxy/net/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Rights to files, up to and including "make symbolic link": version 1. */
+#define RIGHTS_1 ((1ull << 13) - 1)
+#define RIGHT_REFER (1ull << 13)     /* version 2 */
+#define RIGHT_TRUNCATE (1ull << 14)  /* version 3 */
+#define RIGHT_BIND_TCP (1ull << 0)   /* version 4 */
+#define RIGHT_IOCTL_DEV (1ull << 15) /* version 5 */
+
+/* linux/landlock.h of version 4, whose size older kernels take as long as the rest is zero. */
+struct ruleset {
+	uint64_t handled_access_fs;
+	uint64_t handled_access_net;
+};
+
+#define PATH_SIZE 4096
+
+static struct ruleset rights_of(long version)
+{
+	struct ruleset ruleset = {.handled_access_fs = RIGHTS_1};
+
+	if (version >= 2)
+		ruleset.handled_access_fs |= RIGHT_REFER;
+	if (version >= 3)
+		ruleset.handled_access_fs |= RIGHT_TRUNCATE;
+	if (version >= 4)
+		ruleset.handled_access_net = RIGHT_BIND_TCP;
+	if (version >= 5)
+		ruleset.handled_access_fs |= RIGHT_IOCTL_DEV;
+	return ruleset;
+}
+
+static int allow(int ruleset, const char *folder, uint64_t rights, struct error *e)
+{
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights,
+		.parent_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	long rc;
+
+	if (rule.parent_fd < 0)
+		return error_set_errno(e, errno, "cannot open the access log's folder %s", folder);
+	rc = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	if (rc < 0)
+		rc = error_set_errno(e, errno, "cannot keep the right to the access log's folder %s", folder);
+	(void)close(rule.parent_fd);
+	return (int)rc;
+}
+
+/* The log is opened anew, and made where it is gone. */
+static int allow_log(int ruleset, const char *log_path, struct error *e)
+{
+	char folder[PATH_SIZE];
+	const char *slash = strrchr(log_path, '/');
+
+	if (*log_path == '\0' || strcmp(log_path, "/dev/stdout") == 0)
+		return 0;
+	if (strlen(log_path) >= sizeof folder)
+		return error_set(e, ENAMETOOLONG, "the access log's path is longer than %d bytes", PATH_SIZE - 1);
+	if (slash == NULL)
+		(void)snprintf(folder, sizeof folder, ".");
+	else
+		(void)snprintf(folder, sizeof folder, "%.*s", slash == log_path ? 1 : (int)(slash - log_path), log_path);
+	return allow(ruleset, folder, LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG, e);
+}
+
+/* A sanitizer's last act is to look for leaks, in the threads that /proc lists. */
+static int allow_sanitizer(int ruleset, struct error *e)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return allow(ruleset, "/proc", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR, e);
+#else
+	(void)ruleset;
+	(void)e;
+	return 0;
+#endif
+}
+
+int sandbox_paths(const char *log_path, struct error *e)
+{
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct ruleset attribute = rights_of(version);
+	size_t size = version >= 4 ? sizeof attribute : sizeof attribute.handled_access_fs;
+	int ruleset;
+	int rc;
+
+	/* Not built in, or not switched on. */
+	if (version < 0)
+		return 0;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attribute, size, 0);
+	if (ruleset < 0)
+		return error_set_errno(e, errno, "cannot make a Landlock ruleset");
+	rc = allow_log(ruleset, log_path, e);
+	if (rc == 0)
+		rc = allow_sanitizer(ruleset, e);
+	if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		rc = error_set_errno(e, errno, "cannot restrict the files that can be opened");
+	(void)close(ruleset);
+	return rc;
+}
