@@ -7,7 +7,8 @@
 #     eth0 10.78.N.2 ---------- veth ---- 10.78.N.1
 #
 # All of them run throughout, each in a pod of its own behind weir-init's rules, and take turns with the load; "direct"
-# is a pod without rules and proxy.
+# is a pod without rules and proxy. A name ending in -2 is the proxy with two workers; weir-stuck logs into a pipe that
+# nobody reads.
 
 origin=198.18.0.1
 idle_connections=1000
@@ -68,10 +69,13 @@ add_pod() {
 	tune "$1"
 }
 
+workers_of() { case $1 in *-2) echo 2 ;; *) echo 1 ;; esac; }
+
+# write_KIND NAME
 write_haproxy() {
-	cat >"$work/haproxy/conf" <<-EOF
+	cat >"$work/$1/conf" <<-EOF
 		global
-		  nbthread 1
+		  nbthread $(workers_of "$1")
 		  maxconn 4000
 		  log stdout format raw local0
 		defaults
@@ -91,15 +95,15 @@ write_haproxy() {
 
 write_nginx() {
 	local module=/usr/lib/nginx/modules/ngx_stream_module.so
-	cat >"$work/nginx/conf" <<-EOF
+	cat >"$work/$1/conf" <<-EOF
 		$([ ! -e $module ] || echo "load_module $module;")
-		daemon off; worker_processes 1; worker_rlimit_nofile 20000;
-		pid $work/nginx/pid; error_log $work/nginx/error.log;
+		daemon off; worker_processes $(workers_of "$1"); worker_rlimit_nofile 20000;
+		pid $work/$1/pid; error_log $work/$1/error.log;
 		events { worker_connections 9500; }
 		stream {
 			log_format tcp '\$remote_addr [\$time_local] \$protocol \$status \$bytes_sent \$bytes_received \$session_time '
 				'\$upstream_addr \$upstream_connect_time';
-			access_log $work/nginx/log tcp;
+			access_log $work/$1/log tcp;
 			proxy_timeout 1h;
 			server { listen 15001 backlog=4096; proxy_pass $origin:80; }
 		}
@@ -107,7 +111,7 @@ write_nginx() {
 }
 
 write_envoy() {
-	cat >"$work/envoy/conf.yaml" <<-EOF
+	cat >"$work/$1/conf.yaml" <<-EOF
 		static_resources:
 		  listeners:
 		  - name: out
@@ -126,7 +130,7 @@ write_envoy() {
 		          - name: envoy.access_loggers.file
 		            typed_config:
 		              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
-		              path: $work/envoy/log
+		              path: $work/$1/log
 		  clusters:
 		  - {name: original, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, connect_timeout: 10s}
 	EOF
@@ -135,10 +139,12 @@ write_envoy() {
 # proxy_command NAME - sets $command.
 proxy_command() {
 	case $1 in
-	weir) command=("$build/weir-proxy" --port 15001 --ready-port 15021 --access-log "$work/weir/log" --concurrency 1) ;;
-	haproxy) command=("$(command -v haproxy)" -db -q -f "$work/haproxy/conf") ;;
-	nginx) command=("$(command -v nginx)" -p "$work/nginx" -c "$work/nginx/conf" -e "$work/nginx/error.log") ;;
-	envoy) command=("$(command -v envoy)" -c "$work/envoy/conf.yaml" --concurrency 1 --use-dynamic-base-id -l error) ;;
+	weir-stuck) command=("$build/weir-proxy" --access-log /dev/stdout) ;;
+	weir*) command=("$build/weir-proxy" --access-log "$work/$1/log" --concurrency "$(workers_of "$1")") ;;
+	haproxy*) command=("$(command -v haproxy)" -db -q -f "$work/$1/conf") ;;
+	nginx*) command=("$(command -v nginx)" -p "$work/$1" -c "$work/$1/conf" -e "$work/$1/error.log") ;;
+	envoy*) command=("$(command -v envoy)" -c "$work/$1/conf.yaml" --concurrency "$(workers_of "$1")" --use-dynamic-base-id
+		-l error) ;;
 	esac
 }
 
@@ -155,14 +161,16 @@ wait_until_ready() {
 start_proxy() {
 	local name=$1 command=()
 	mkdir "$work/$name"
-	[ "$name" = weir ] || "write_$name"
+	case $name in weir*) ;; *) "write_${name%-*}" "$name" ;; esac
+	# Opened for reading, too, but never read: what is written stays, until nothing goes in any more.
+	if [ "$name" = weir-stuck ]; then mkfifo "$work/$name/stdout"; else : >"$work/$name/stdout"; fi
 	chown -R 1337:1337 "$work/$name"
 	add_pod "$name"
 	inside "$name" "$build/weir-init" -u 1337 -g 1337 -i '*' 2>"$work/$name/init" ||
 		die "weir-init failed: $(cat "$work/$name/init")"
 	proxy_command "$name"
 	start_inside "$name" setpriv --reuid 1337 --regid 1337 --clear-groups "${command[@]}" \
-		>"$work/$name/stdout" 2>"$work/$name/stderr"
+		1<>"$work/$name/stdout" 2>"$work/$name/stderr"
 	proxy_pid[$name]=$started
 	wait_until_ready "$name"
 	proxies+=("$name")
@@ -258,6 +266,7 @@ load() {
 note_added() {
 	local name figure
 	for name in "${proxies[@]}"; do
+		[ -n "$(median "$1.$name.p50")" ] || continue
 		for figure in p50 p99; do
 			note "$1.$name.added.$figure" "$(awk -v a="$(median "$1.$name.$figure")" -v b="$(median "$1.direct.$figure")" \
 				'BEGIN { print a - b }')"
@@ -266,24 +275,25 @@ note_added() {
 }
 
 measure_relay() {
-	local name turn
+	local name turn peers=(haproxy nginx)
 	start_origin
 	add_pod direct
 	mkdir "$work/direct"
 	wait_until_ready direct
-	for name in weir haproxy nginx; do
+	! command -v envoy >/dev/null || peers+=(envoy)
+	local single=(weir "${peers[@]}") double=(weir-2 "${peers[@]/%/-2}")
+	for name in "${single[@]}" weir-stuck "${double[@]}"; do
 		start_proxy "$name"
 	done
-	! command -v envoy >/dev/null || start_proxy envoy
-	printf 'measuring: memory of %s\n' "${proxies[*]}" >&2
-	for name in "${proxies[@]}"; do
+	printf 'measuring: memory of %s\n' "${single[*]}" >&2
+	for name in "${single[@]}"; do
 		measure_memory "$name"
 	done
 	for turn in $(seq "$rounds"); do
 		printf 'measuring: relay, round %s of %s\n' "$turn" "$rounds" >&2
-		for name in "${proxies[@]}" direct; do load "$name" keep /1k 64; done
-		for name in "${proxies[@]}" direct; do load "$name" close /1k 64 -H 'Connection: close'; done
-		for name in "${proxies[@]}" direct; do load "$name" bulk /16m 4; done
+		for name in "${single[@]}" "${double[@]}" direct; do load "$name" keep /1k 64; done
+		for name in "${single[@]}" weir-stuck "${double[@]}" direct; do load "$name" close /1k 64 -H 'Connection: close'; done
+		for name in "${single[@]}" direct; do load "$name" bulk /16m 4; done
 	done
 	note_added keep
 	note_added close
@@ -292,7 +302,8 @@ measure_relay() {
 	done
 }
 
-# rows WHAT FIGURE UNIT [PEER TARGET] - one row for each peer; FIGURE has a % where the proxy's name stands.
+# rows WHAT FIGURE UNIT [PEER TARGET] - one row for each peer; FIGURE has a % where the proxy's name stands, and %-2 for
+# its two workers.
 rows() {
 	local what=$1 figure=$2 unit=$3 peer target
 	for peer in haproxy nginx envoy direct; do
@@ -313,6 +324,14 @@ print_relay() {
 	rows "added latency p99, new connection" close.%.added.p99 us
 	rows "requests/s, kept alive (more is better)" keep.%.rate /s
 	rows "new connections/s (more is better)" close.%.rate /s
+	row "latency p99, new connection, log stuck" close.weir-stuck.p99 us "weir, log in a file" close.weir.p99 "< 2"
+	title "Relay (TCP, 2 workers)"
+	rows "CPU per request, kept alive" keep.%-2.cpu us
+	rows "CPU per new connection" close.%-2.cpu us
+	rows "added latency p50, kept alive" keep.%-2.added.p50 us haproxy "< 1"
+	rows "added latency p99, kept alive" keep.%-2.added.p99 us haproxy "< 1"
+	rows "added latency p50, new connection" close.%-2.added.p50 us
+	rows "added latency p99, new connection" close.%-2.added.p99 us
 	title "Memory (PSS, 1 worker)"
 	rows "idle" idle.% kB haproxy "weir: < 2 MB"
 	rows "per idle connection, of $idle_connections" held.% B haproxy "weir: < 1 kB"

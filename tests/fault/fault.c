@@ -64,7 +64,7 @@ static __attribute__((constructor)) void read_environment(void)
 
 static int fail(int code)
 {
-	if (report_fd >= 0 && pwrite(report_fd, "!", 1, 0) != 1)
+	if (report_fd >= 0 && write(report_fd, "!", 1) != 1)
 		abort();
 	errno = code;
 	return -1;

@@ -59,16 +59,17 @@ class Proxy:
 
     running = []
 
-    def __init__(self, folder, *arguments, descriptors=None):
+    def __init__(self, folder, *arguments, descriptors=None, environment=None, pass_fds=(), must_start=True):
         self.path = f"{folder}/access.log"
         open(self.path, "w").close()
         os.chown(self.path, 1337, 1337)
         self.process = subprocess.Popen(
-            harness.inside(POD, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", f"{BUILD}/weir-proxy",
-                           "--access-log", self.path, *arguments), stderr=subprocess.PIPE, text=True,
+            harness.inside(POD, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups",
+                           "env", *(f"{name}={value}" for name, value in (environment or {}).items()), f"{BUILD}/weir-proxy",
+                           "--access-log", self.path, *arguments), stderr=subprocess.PIPE, text=True, pass_fds=pass_fds,
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))))
         Proxy.running.append(self.process)
-        wait_for("readiness", self.is_ready)
+        wait_for("readiness", lambda: self.is_ready() or (not must_start and self.process.poll() is not None))
 
     def is_ready(self):
         try:
@@ -86,10 +87,14 @@ class Proxy:
         wait_for(f"{count} lines, there are {len(self.lines())}", lambda: len(self.lines()) >= count)
         return self.lines()
 
-    def stop(self):
+    def stop(self, warnings=""):
+        """Ends it, as it must end: with status 0, having said on stderr just what matches `warnings`."""
         self.process.send_signal(signal.SIGTERM)
+        return self.wait(warnings)
+
+    def wait(self, warnings=""):
         errors = self.process.communicate(timeout=DEADLINE)[1]
-        if self.process.returncode != 0 or errors:
+        if self.process.returncode != 0 or not re.fullmatch(warnings, errors):
             raise AssertionError(f"the proxy ended with {self.process.returncode}: {errors}")
         return self.lines()
 
