@@ -33,6 +33,7 @@
 #elif defined(__s390x__)
 #define MACHINE AUDIT_ARCH_S390X
 #else
+/* cppcheck-suppress preprocessorErrorDirective ; its own choice of macros names none */
 #error "name this machine, as linux/audit.h does"
 #endif
 
