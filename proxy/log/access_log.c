@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/log/access_log.h"
 
+#include "redirect/base/decimal.h"
 #include "redirect/base/time.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,51 +30,50 @@ struct line {
 	size_t used; /* counts on past the end, so that the caller learns the length */
 };
 
+static void put_bytes(struct line *line, const char *bytes, size_t count)
+{
+	if (line->used + count <= line->size)
+		memcpy(line->out + line->used, bytes, count);
+	line->used += count;
+}
+
 static void put_byte(struct line *line, char c)
 {
-	if (line->used < line->size)
-		line->out[line->used] = c;
-	line->used++;
+	put_bytes(line, &c, 1);
 }
 
 static void put(struct line *line, const char *text)
 {
-	for (; *text != '\0'; text++)
-		put_byte(line, *text);
+	put_bytes(line, text, strlen(text));
 }
 
-static void put_format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put_format(struct line *line, const char *format, ...)
+static void put_number(struct line *line, uint64_t number)
 {
-	char text[128];
-	va_list arguments;
+	char digits[DECIMAL_SIZE];
 
-	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	put(line, text);
+	put_bytes(line, digits, (size_t)(decimal_write(digits, number, 1) - digits));
 }
 
 /* What a client sent: quotes, backslashes, controls and bytes over 0x7e cannot break the columns. */
 static void put_escaped(struct line *line, const char *text)
 {
 	static const char hex[] = "0123456789abcdef";
+	const char *plain = text; /* what has been passed over since the last escape */
 
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
+		bool is_quoted = c == '"' || c == '\\';
 
-		if (c == '"' || c == '\\') {
-			put_byte(line, '\\');
-			put_byte(line, (char)c);
-		} else if (c >= 0x20 && c <= 0x7e) {
-			put_byte(line, (char)c);
-		} else {
-			put(line, "\\x");
-			put_byte(line, hex[c >> 4]);
-			put_byte(line, hex[c & 15]);
-		}
+		if (c >= 0x20 && c <= 0x7e && !is_quoted)
+			continue;
+		put_bytes(line, plain, (size_t)(text - plain));
+		plain = text + 1;
+		if (is_quoted)
+			put_bytes(line, (char[]){'\\', (char)c}, 2);
+		else
+			put_bytes(line, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4);
 	}
+	put_bytes(line, plain, (size_t)(text - plain));
 }
 
 static void put_or_dash(struct line *line, const char *text)
@@ -110,12 +108,12 @@ static void put_details(struct line *line, const struct facts *facts)
 {
 	const char *details = ends[facts->end].details;
 
-	if (!facts->has_ech)
+	bool is_alone = facts->has_ech && strcmp(details, "-") == 0;
+
+	if (!is_alone)
 		put(line, details);
-	else if (strcmp(details, "-") == 0)
-		put(line, "ech");
-	else
-		put_format(line, "%s,ech", details);
+	if (facts->has_ech)
+		put(line, is_alone ? "ech" : ",ech");
 }
 
 static void put_version(struct line *line, const struct facts *facts, const char *version)
@@ -141,16 +139,23 @@ size_t access_log_format(char *out, size_t size, const struct facts *facts)
 	put_or_dash(&line, names->path);
 	put_byte(&line, ' ');
 	put_version(&line, facts, names->version);
-	put_format(&line, "\" 0 %s - ", ends[facts->end].flags);
+	put(&line, "\" 0 ");
+	put(&line, ends[facts->end].flags);
+	put(&line, " - ");
 	put_details(&line, facts);
 	put(&line, " \"");
 	put_failure(&line, facts);
-	put_format(&line, "\" %llu %llu %lld - \"-\" \"-\" \"-\" \"", (unsigned long long)facts->received,
-		(unsigned long long)facts->sent, (long long)facts->duration);
+	put(&line, "\" ");
+	put_number(&line, facts->received);
+	put_byte(&line, ' ');
+	put_number(&line, facts->sent);
+	put_byte(&line, ' ');
+	put_number(&line, (uint64_t)facts->duration);
+	put(&line, " - \"-\" \"-\" \"-\" \"");
 	put_or_dash(&line, names->host);
 	put(&line, "\" \"");
 	put_endpoint(&line, &facts->destination, facts->has_upstream);
-	put_format(&line, "\" %s ", facts->has_upstream ? "PassthroughCluster" : "-");
+	put(&line, facts->has_upstream ? "\" PassthroughCluster " : "\" - ");
 	put_endpoint(&line, &facts->upstream_local, facts->has_upstream_local);
 	put_byte(&line, ' ');
 	put_endpoint(&line, &facts->destination, true);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect/base/address.h"
 
+#include "redirect/base/decimal.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -39,22 +40,39 @@ int address_parse(const char *text, size_t length, struct address *ret_address)
 	return 0;
 }
 
+/* Returns where the text ends; there is no NUL. */
+static char *write_address(char *out, const struct address *address)
+{
+	if (!address_is_ipv4(address)) {
+		(void)inet_ntop(AF_INET6, address->bytes, out, INET6_ADDRSTRLEN);
+		return out + strlen(out);
+	}
+	for (size_t i = 12; i < 16; i++) {
+		out = decimal_write(out, address->bytes[i], 1);
+		if (i < 15)
+			*out++ = '.';
+	}
+	return out;
+}
+
 const char *address_format(char out[ADDRESS_TEXT_SIZE], const struct address *address)
 {
-	if (address_is_ipv4(address))
-		(void)inet_ntop(AF_INET, address->bytes + 12, out, ADDRESS_TEXT_SIZE);
-	else
-		(void)inet_ntop(AF_INET6, address->bytes, out, ADDRESS_TEXT_SIZE);
+	*write_address(out, address) = '\0';
 	return out;
 }
 
 const char *endpoint_format(char out[ADDRESS_TEXT_SIZE], const struct endpoint *endpoint)
 {
-	char text[ADDRESS_TEXT_SIZE];
 	bool ipv4 = address_is_ipv4(&endpoint->address);
+	char *next = out;
 
-	address_format(text, &endpoint->address);
-	(void)snprintf(out, ADDRESS_TEXT_SIZE, "%s%.46s%s:%u", ipv4 ? "" : "[", text, ipv4 ? "" : "]", endpoint->port);
+	if (!ipv4)
+		*next++ = '[';
+	next = write_address(next, &endpoint->address);
+	if (!ipv4)
+		*next++ = ']';
+	*next++ = ':';
+	*decimal_write(next, endpoint->port, 1) = '\0';
 	return out;
 }
 

@@ -5,7 +5,7 @@
  */
 #include "redirect/base/time.h"
 
-#include <stdio.h>
+#include "redirect/base/decimal.h"
 
 #define DAYS_BEFORE_1970 719468u
 #define DAYS_OF_ERA 146097u
@@ -20,8 +20,25 @@ const char *time_format(char out[TIME_TEXT_SIZE], int64_t milliseconds)
 	unsigned month = (5 * of_year + 2) / 153; /* 0 is March */
 	unsigned year = year_of_era + (unsigned)(day / DAYS_OF_ERA) * 400 + (month >= 10 ? 1 : 0);
 
-	(void)snprintf(out, TIME_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year % 10000,
-		month >= 10 ? month - 9 : month + 3, of_year - (153 * month + 2) / 5 + 1, (unsigned)(seconds / 3600 % 24),
-		(unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60), (unsigned)(milliseconds % 1000));
+	const struct {
+		uint64_t number;
+		unsigned width;
+		char behind;
+	} parts[] = {
+		{year % 10000, 4, '-'},
+		{month >= 10 ? month - 9 : month + 3, 2, '-'},
+		{of_year - (153 * month + 2) / 5 + 1, 2, 'T'},
+		{seconds / 3600 % 24, 2, ':'},
+		{seconds / 60 % 60, 2, ':'},
+		{seconds % 60, 2, '.'},
+		{(uint64_t)milliseconds % 1000, 3, 'Z'},
+	};
+	char *next = out;
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		next = decimal_write(next, parts[i].number, parts[i].width);
+		*next++ = parts[i].behind;
+	}
+	*next = '\0';
 	return out;
 }
