@@ -147,13 +147,20 @@ $(FAULT_LIBRARY): tests/fault/fault.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(FAULT_CFLAGS) -shared -Wl,-z,relro,-z,now -o $@ $< -ldl
 
+# Both ends of random connections, for tests/netns/transparency.py.
+PLAY := $(B)/tests/netns/play/play
+
+$(PLAY): $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/netns/play/*.c)) $(B)/libbase.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^
+
 deps:
 	$(Q)tests/deps build test
 
 check: deps
 	$(Q)tests/check
 
-check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(FAULT_LIBRARY)
+check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(FAULT_LIBRARY) $(PLAY)
 
 # Without a word about the build: what the demo shows fits a screen.
 demo: deps
