@@ -87,15 +87,19 @@ class Proxy:
         wait_for(f"{count} lines, there are {len(self.lines())}", lambda: len(self.lines()) >= count)
         return self.lines()
 
-    def stop(self, warnings=""):
-        """Ends it, as it must end: with status 0, having said on stderr just what matches `warnings`."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait(warnings)
-
     def wait(self, warnings=""):
+        """Waits until it has ended, as it must end: with status 0, having said on stderr just what matches `warnings`."""
         errors = self.process.communicate(timeout=DEADLINE)[1]
         if self.process.returncode != 0 or not re.fullmatch(warnings, errors):
             raise AssertionError(f"the proxy ended with {self.process.returncode}: {errors}")
+
+    def end(self, warnings=""):
+        self.process.send_signal(signal.SIGTERM)
+        self.wait(warnings)
+
+    def stop(self, warnings=""):
+        """Ends it. Returns all of its lines."""
+        self.end(warnings)
         return self.lines()
 
     def memory(self):
