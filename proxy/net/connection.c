@@ -229,9 +229,20 @@ static int move_once(struct connection *connection, const struct connection_cont
 	return 0;
 }
 
+/*
+ * The handshake's last packet may wait for the first bytes, which carry what it says, and mostly are there already. Where
+ * there are none, it must go out: a server may speak first, and one that is reset shall have been connected before.
+ */
+static void set_acknowledging(int fd, int at_once)
+{
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &at_once, sizeof at_once);
+}
+
 /* A failure of the upstream's socket is told in the log; the client's own is its own business. */
 static void fail(struct connection *connection, struct connection_context *context, bool upstream)
 {
+	if (!connection->upstream.was_written)
+		set_acknowledging(connection->upstream.fd, true);
 	end_with_reset(connection, context, upstream ? FACTS_END_UPSTREAM_RESET : FACTS_END_PLAIN);
 }
 
@@ -324,15 +335,6 @@ static void learn_local(struct connection *connection)
 	if (getsockname(connection->upstream.fd, (struct sockaddr *)&storage, &length) == 0 &&
 		endpoint_from_sockaddr(&storage, &connection->facts.upstream_local) == 0)
 		destination_remember(&connection->facts.upstream_local, &connection->facts.destination);
-}
-
-/*
- * The handshake's last packet may wait for the first bytes, which carry what it says, and mostly are there already. Who
- * has none must not make a server wait that speaks first: see connected().
- */
-static void set_acknowledging(int fd, int at_once)
-{
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &at_once, sizeof at_once);
 }
 
 static void dial(struct connection *connection, struct connection_context *context, int fd)
