@@ -8,8 +8,7 @@
  *        +-- dialled directly, a loop ---------+
  *
  * set_state() alone changes the state. While CONNECTING only the upstream is watched; the client's first bytes wait in
- * the kernel. Each socket is registered with epoll once, for edges: what epoll has reported is remembered with the side,
- * as `readable`, until a short read shows that the socket is dry. Only a side that owes bytes asks for more.
+ * the kernel.
  *
  * Bytes are read into the worker's buffer and written out at once. What the other side does not take is copied to it as
  * pending, and its source is not read again until that is gone: a stalled reader costs at most one buffer. An end of
@@ -23,10 +22,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,29 +36,6 @@
 /* Full buffers that one event may move, so that a fast connection leaves the others their turn. */
 #define READ_BUDGET 4
 
-/* What every socket is watched for; a socket that connects, or owes bytes, for EPOLLOUT as well. */
-#define EDGES (EPOLLIN | EPOLLRDHUP | EPOLLET)
-
-static void close_side(struct connection_side *side)
-{
-	if (side->fd >= 0)
-		(void)close(side->fd);
-	side->fd = -1;
-	side->watched = 0;
-	free(side->pending);
-	side->pending = NULL;
-	side->pending_size = 0;
-}
-
-/* Makes close() send a reset, not an orderly end. */
-static void make_reset(const struct connection_side *side)
-{
-	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
-	if (side->fd >= 0)
-		(void)setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-}
-
 static void set_state(struct connection *connection, struct connection_context *context, enum connection_state state)
 {
 	assert(state > connection->state);
@@ -73,8 +45,8 @@ static void set_state(struct connection *connection, struct connection_context *
 		return;
 	if (connection->facts.has_upstream)
 		destination_forget(&connection->facts.upstream_local);
-	close_side(&connection->client);
-	close_side(&connection->upstream);
+	side_close(&connection->client);
+	side_close(&connection->upstream);
 	sniff_end(&connection->sniff, &connection->facts);
 	connection->facts.duration = context->now - connection->began;
 	metrics_close(context->metrics, &connection->share, &connection->facts);
@@ -88,92 +60,26 @@ static void end(struct connection *connection, struct connection_context *contex
 
 static void end_with_reset(struct connection *connection, struct connection_context *context, enum facts_end how)
 {
-	make_reset(&connection->client);
-	make_reset(&connection->upstream);
+	side_reset(&connection->client);
+	side_reset(&connection->upstream);
 	end(connection, context, how);
 }
 
 /* --- what is watched */
 
-/* Registers a side, or asks again: what holds just now is reported once more. Returns 0 or -errno. */
 static int watch(const struct connection *connection, const struct connection_context *context, bool upstream,
-	struct connection_side *side, uint32_t events)
+	struct side *side, uint32_t events)
 {
-	struct epoll_event event = {.events = events, .data.u64 = context->reference(connection, upstream)};
-
-	if (epoll_ctl(context->epoll, side->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, side->fd, &event) < 0)
-		return -errno;
-	side->watched = events;
-	return 0;
-}
-
-static void take_events(struct connection_side *side, uint32_t events)
-{
-	if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-		side->readable = true;
-	if ((events & EPOLLERR) != 0)
-		side->broken = true;
-	else if ((events & EPOLLRDHUP) != 0)
-		side->ending = true;
+	return side_watch(side, context->epoll, events, context->reference(connection, upstream));
 }
 
 /* --- the relay */
 
-/* Tells a side's peer that no more will come, once everything has gone out. Sends what MSG_MORE held back. */
-static void pass_end_on(struct connection_side *to, const struct connection_side *from)
+/* Tells a side's peer that no more will come, once everything has gone out. */
+static void pass_end_on(struct side *to, const struct side *from)
 {
-	if (!from->read_ended || to->write_ended || to->pending_size > 0)
-		return;
-	(void)shutdown(to->fd, SHUT_WR);
-	to->write_ended = true;
-}
-
-/* Keeps what a side did not take. Returns 0 or -ENOMEM. */
-static int keep_pending(struct connection_side *to, const uint8_t *data, size_t size)
-{
-	to->pending = malloc(size);
-	if (to->pending == NULL)
-		return -ENOMEM;
-	memcpy(to->pending, data, size);
-	to->pending_size = (uint32_t)size;
-	to->pending_start = 0;
-	return 0;
-}
-
-/* The first write finds nothing unacknowledged, and goes out at once in any case: many a socket sees no other. */
-static void prepare_write(struct connection_side *to)
-{
-	int on = 1;
-
-	if (to->was_written && !to->no_delay) {
-		(void)setsockopt(to->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		to->no_delay = true;
-	}
-	to->was_written = true;
-}
-
-/* Writes what it can; with `last`, the end follows at once. Returns the bytes that went out, or -errno. */
-static ssize_t write_some(struct connection_side *to, const uint8_t *data, size_t size, bool last)
-{
-	ssize_t n;
-
-	prepare_write(to);
-	do
-		n = send(to->fd, data, size, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
-	while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return n;
-	return errno == EAGAIN ? 0 : -errno;
-}
-
-static ssize_t read_some(const struct connection_side *from, uint8_t *data, size_t size)
-{
-	ssize_t n;
-
-	do
-		n = recv(from->fd, data, size, 0);
-	while (n < 0 && errno == EINTR);
-	return n >= 0 ? n : -errno;
+	if (from->read_ended && to->pending_size == 0)
+		side_end(to);
 }
 
 static void count(struct connection *connection, bool from_upstream, size_t received, size_t written)
@@ -182,18 +88,6 @@ static void count(struct connection *connection, bool from_upstream, size_t rece
 		connection->facts.sent += written;
 	else
 		connection->facts.received += received;
-}
-
-/* Keeps in mind what a read says about the socket. */
-static void note_read(struct connection_side *from, ssize_t n, size_t size)
-{
-	/* A short read has emptied the socket: asking again would cost a system call to hear so. */
-	bool dry = n > 0 && (size_t)n < size && !from->broken;
-
-	if (n == 0 || (dry && from->ending))
-		from->read_ended = true;
-	else if (n == -EAGAIN || dry)
-		from->readable = false;
 }
 
 /* Looks at what a client has sent, as it passes. */
@@ -208,41 +102,30 @@ static void sniff(struct connection *connection, const struct connection_context
 static int move_once(struct connection *connection, const struct connection_context *context, bool from_upstream,
 	bool *ret_reader_failed)
 {
-	struct connection_side *from = from_upstream ? &connection->upstream : &connection->client;
-	struct connection_side *to = from_upstream ? &connection->client : &connection->upstream;
-	ssize_t n = read_some(from, context->buffer, context->buffer_size);
+	struct side *from = from_upstream ? &connection->upstream : &connection->client;
+	struct side *to = from_upstream ? &connection->client : &connection->upstream;
+	ssize_t n = side_read(from, context->buffer, context->buffer_size);
 	ssize_t written;
 
 	*ret_reader_failed = true;
-	note_read(from, n, context->buffer_size);
 	if (n <= 0)
 		return n == -EAGAIN ? 0 : (int)n;
 	if (!from_upstream && !connection->sniff.done)
 		sniff(connection, context, (size_t)n);
 	*ret_reader_failed = false;
-	written = write_some(to, context->buffer, (size_t)n, from->read_ended);
+	written = side_write(to, context->buffer, (size_t)n, from->read_ended);
 	count(connection, from_upstream, (size_t)n, written > 0 ? (size_t)written : 0);
-	if (written < 0)
-		return (int)written;
-	if (written < n && keep_pending(to, context->buffer + written, (size_t)(n - written)) < 0)
-		return -ENOMEM;
-	return 0;
+	return written < 0 ? (int)written : 0;
 }
 
 /*
- * The handshake's last packet may wait for the first bytes, which carry what it says, and mostly are there already. Where
- * there are none, it must go out: a server may speak first, and one that is reset shall have been connected before.
+ * A failure of the upstream's socket is told in the log; the client's own is its own business. A server that is reset
+ * shall have been connected before.
  */
-static void set_acknowledging(int fd, int at_once)
-{
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &at_once, sizeof at_once);
-}
-
-/* A failure of the upstream's socket is told in the log; the client's own is its own business. */
 static void fail(struct connection *connection, struct connection_context *context, bool upstream)
 {
 	if (!connection->upstream.was_written)
-		set_acknowledging(connection->upstream.fd, true);
+		side_set_acknowledging(&connection->upstream, true);
 	end_with_reset(connection, context, upstream ? FACTS_END_UPSTREAM_RESET : FACTS_END_PLAIN);
 }
 
@@ -254,8 +137,8 @@ static void fail_without_memory(struct connection *connection, struct connection
 /* Moves bytes in one direction, as long as there are any and the other side takes them. */
 static void move(struct connection *connection, struct connection_context *context, bool from_upstream)
 {
-	struct connection_side *from = from_upstream ? &connection->upstream : &connection->client;
-	struct connection_side *to = from_upstream ? &connection->client : &connection->upstream;
+	struct side *from = from_upstream ? &connection->upstream : &connection->client;
+	struct side *to = from_upstream ? &connection->client : &connection->upstream;
 
 	for (int i = 0; from->readable && !from->read_ended && to->pending_size == 0; i++) {
 		bool reader_failed;
@@ -275,14 +158,14 @@ static void move(struct connection *connection, struct connection_context *conte
 		connection->active = context->now;
 	}
 	if (to->pending_size > 0 && (to->watched & EPOLLOUT) == 0 &&
-		watch(connection, context, !from_upstream, to, EDGES | EPOLLOUT) < 0)
+		watch(connection, context, !from_upstream, to, SIDE_EDGES | EPOLLOUT) < 0)
 		fail_without_memory(connection, context);
 }
 
 static void write_pending(struct connection *connection, struct connection_context *context, bool upstream)
 {
-	struct connection_side *side = upstream ? &connection->upstream : &connection->client;
-	ssize_t n = write_some(side, side->pending + side->pending_start, side->pending_size, false);
+	struct side *side = upstream ? &connection->upstream : &connection->client;
+	ssize_t n = side_write_pending(side);
 
 	if (n < 0) {
 		fail(connection, context, upstream);
@@ -290,19 +173,13 @@ static void write_pending(struct connection *connection, struct connection_conte
 	}
 	connection->active = context->now;
 	count(connection, !upstream, 0, (size_t)n);
-	side->pending_start += (uint32_t)n;
-	side->pending_size -= (uint32_t)n;
-	if (side->pending_size == 0) {
-		free(side->pending);
-		side->pending = NULL;
-	}
 }
 
 /* After any event: what follows from the sides as they now are. Closing sends the end that a side has not been sent. */
 static void settle(struct connection *connection, struct connection_context *context)
 {
-	struct connection_side *client = &connection->client;
-	struct connection_side *upstream = &connection->upstream;
+	struct side *client = &connection->client;
+	struct side *upstream = &connection->upstream;
 
 	if (client->read_ended && upstream->read_ended && client->pending_size == 0 && upstream->pending_size == 0) {
 		end(connection, context, FACTS_END_PLAIN);
@@ -313,13 +190,6 @@ static void settle(struct connection *connection, struct connection_context *con
 }
 
 /* --- the beginning */
-
-int connection_socket(int family)
-{
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	return fd >= 0 ? fd : -errno;
-}
 
 static void connect_failed(struct connection *connection, struct connection_context *context, int code)
 {
@@ -345,13 +215,14 @@ static void dial(struct connection *connection, struct connection_context *conte
 
 	connection->facts.has_upstream = true;
 	connection->upstream.fd = fd;
-	set_acknowledging(fd, false);
+	/* The handshake's last packet may wait for the first bytes, which mostly are there already: see connected(). */
+	side_set_acknowledging(&connection->upstream, false);
 	if (connect(fd, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS) {
 		connect_failed(connection, context, errno);
 		return;
 	}
 	learn_local(connection);
-	rc = watch(connection, context, true, &connection->upstream, EDGES | EPOLLOUT);
+	rc = watch(connection, context, true, &connection->upstream, SIDE_EDGES | EPOLLOUT);
 	if (rc < 0)
 		connect_failed(connection, context, -rc);
 }
@@ -359,8 +230,8 @@ static void dial(struct connection *connection, struct connection_context *conte
 void connection_start(struct connection *connection, struct connection_context *context, int fd, int *upstream,
 	const struct endpoint *source)
 {
-	connection->client = (struct connection_side){.fd = fd, .no_delay = true};
-	connection->upstream = (struct connection_side){.fd = -1};
+	connection->client = (struct side){.fd = fd, .no_delay = true};
+	connection->upstream = (struct side){.fd = -1};
 	connection->sniff = (struct sniff){.done = false};
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
 	connection->share = (struct metrics_share){.destination = NULL};
@@ -380,7 +251,7 @@ void connection_start(struct connection *connection, struct connection_context *
 }
 
 /* What became of connecting: 0, or an errno value. A socket that is merely writable has got through. */
-static int connect_result(const struct connection_side *upstream, uint32_t events)
+static int connect_result(const struct side *upstream, uint32_t events)
 {
 	int code = 0;
 	socklen_t length = sizeof code;
@@ -401,7 +272,7 @@ static void connected(struct connection *connection, struct connection_context *
 	}
 	connection->facts.has_upstream_local = true;
 	set_state(connection, context, CONNECTION_RELAYING);
-	rc = watch(connection, context, false, &connection->client, EDGES);
+	rc = watch(connection, context, false, &connection->client, SIDE_EDGES);
 	if (rc < 0) {
 		fail_without_memory(connection, context);
 		return;
@@ -409,15 +280,16 @@ static void connected(struct connection *connection, struct connection_context *
 	/* The client has mostly spoken by now, and epoll would say so only after the next wait. */
 	connection->client.readable = true;
 	move(connection, context, false);
+	/* There was nothing to send, and the server may be the one who speaks first. */
 	if (connection->state == CONNECTION_RELAYING && !connection->upstream.was_written)
-		set_acknowledging(connection->upstream.fd, true);
+		side_set_acknowledging(&connection->upstream, true);
 }
 
 void connection_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events)
 {
-	struct connection_side *side = upstream ? &connection->upstream : &connection->client;
+	struct side *side = upstream ? &connection->upstream : &connection->client;
 
-	take_events(side, events);
+	side_take_events(side, events);
 	if (connection->state == CONNECTION_CONNECTING)
 		connected(connection, context, events);
 	else if (side->pending_size > 0 && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)

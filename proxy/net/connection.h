@@ -7,6 +7,7 @@
 
 #include "proxy/log/facts.h"
 #include "proxy/log/metrics.h"
+#include "proxy/net/side.h"
 #include "proxy/net/sniff.h"
 
 #include <stdbool.h>
@@ -20,22 +21,6 @@ enum connection_state {
 	CONNECTION_ENDED, /* its line is due, and its place is free after the batch of events */
 };
 
-/* One socket, and what the other side's bytes still have to wait for. */
-struct connection_side {
-	int fd;           /* -1: closed */
-	uint32_t watched; /* the events that epoll reports; 0: not registered */
-	bool readable;    /* epoll said so, and it has not been read dry since */
-	bool ending;      /* its peer has sent its last byte: whoever reads it dry has reached the end */
-	bool broken;      /* epoll reported an error: reading on tells which */
-	bool read_ended;  /* no more bytes will come from it */
-	bool write_ended; /* its peer was told that no more will go to it */
-	bool was_written; /* bytes have gone to it */
-	bool no_delay;    /* small pieces go out without waiting for the last one's acknowledgement (TCP_NODELAY) */
-	uint8_t *pending; /* bytes to write that it did not take; owned, mostly NULL */
-	uint32_t pending_size;
-	uint32_t pending_start;
-};
-
 struct connection {
 	uint32_t index; /* its place in the worker's table */
 	uint32_t generation; /* counts the place's uses, so that a late event is not taken for another's */
@@ -44,8 +29,8 @@ struct connection {
 	uint32_t next_free;
 	int64_t began;  /* milliseconds of monotonic time */
 	int64_t active; /* the same: when bytes last passed, or the connecting began */
-	struct connection_side client;
-	struct connection_side upstream;
+	struct side client;
+	struct side upstream;
 	struct sniff sniff;
 	struct facts facts;
 	struct metrics_share share;
@@ -62,9 +47,6 @@ struct connection_context {
 	struct metrics *metrics; /* borrowed */
 	uint64_t (*reference)(const struct connection *connection, bool upstream); /* for epoll's data */
 };
-
-/* Makes a socket for the way to the destination, of AF_INET or AF_INET6. Returns its descriptor, or -errno. */
-int connection_socket(int family);
 
 /*
  * Takes an accepted socket over and starts to dial its destination, with the socket of its family in `*upstream`, which

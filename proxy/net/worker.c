@@ -148,7 +148,7 @@ static void finish(struct worker *worker, struct connection *connection)
 static int prepare_upstream(struct worker *worker, size_t family)
 {
 	if (worker->upstreams[family] < 0)
-		worker->upstreams[family] = connection_socket(family == LISTENER_IPV4 ? AF_INET : AF_INET6);
+		worker->upstreams[family] = side_socket(family == LISTENER_IPV4 ? AF_INET : AF_INET6);
 	return worker->upstreams[family] < 0 ? worker->upstreams[family] : 0;
 }
 
