@@ -6,6 +6,7 @@
 # make static     every program as one file that needs no library, in build/static/; on Debian 12 as root
 # make e2e        the real runtimes (libcni, podman, containerd) with the static plugin (as root, on Debian 12)
 # make fuzz       each fuzz target for FUZZ_SECONDS (60), with clang's libFuzzer
+# make soak       the proxy under a mixed load for SOAK_SECONDS (300; as root); make check has ten seconds of it
 # make bench      speed and memory beside nft, haproxy and nginx, as ratios (as root)
 # make lint       clang-tidy, cppcheck, shellcheck
 # make install    DESTDIR and PREFIX are honoured; the plugin goes to CNIDIR
@@ -57,7 +58,7 @@ endif
 
 PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 
-.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean
+.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz soak bench lint install clean
 all: $(PROGRAMS)
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
@@ -177,6 +178,11 @@ fuzz:
 	$(Q)tests/deps build fuzz
 	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzz CC=clang SANITIZE=1 FUZZ=1 fuzz-programs
 	$(Q)WEIR_BUILD=$(B)/fuzz tests/fuzz/run
+
+soak:
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)WEIR_BUILD=$(B) SOAK_SECONDS=$${SOAK_SECONDS:-300} tests/netns/soak.py
 
 bench:
 	$(Q)tests/deps build bench

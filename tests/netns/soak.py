@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The proxy under a mixed load for SOAK_SECONDS (10; `make soak` takes 300): connections that live long and speak often,
-short ones, large bodies both ways, resets from both sides, refusals, and idle ones. How many of each there are does not
+short ones, large bodies both ways, resets from both sides, refusals, and ones that are silent all the time: idle, or
+half-closed by either side, which must still work at the end. How many of each there are does not
 change, so after a warm-up nothing else may: threads, descriptors, memory. Afterwards every connection has exactly one
 line with what it did, and the descriptors are those of the beginning. TAP on stdout.
 
@@ -33,24 +34,42 @@ GROWTH_FLOOR = 64 << 10
 LEAK_MAX = 24
 PORT, CLOSED_PORT = 9000, 9
 IDLE = 200
+HALF_CLOSED = 20  # by the client, and as many by the server
 KEEP_REQUESTS = 200
 LARGE = 4 << 20
 DATA = random.Random(1).randbytes(LARGE)
 
 
-def serve(sock):
-    """Lines: get N (N bytes follow back), put N (N bytes follow; answered by one), reset."""
-    lines = sock.makefile("rb")
-    while line := lines.readline():
-        verb, _, size = line.partition(b" ")
-        if verb == b"get":
-            sock.sendall(DATA[:int(size)])
-        elif verb == b"put":
-            sock.sendall(b"+" if lines.read(int(size)) == DATA[:int(size)] else b"-")
-        else:
-            lines.close()
-            reset(sock)
-            return
+class Server:
+    """
+    Lines: get N (N bytes follow back), put N (N bytes follow; answered by one), reset; after the client's end, late is
+    told when `release` says so; last: the server ends, and reads on.
+    """
+
+    def __init__(self):
+        self.release = threading.Event()
+        self.heard = []  # after its own end
+
+    def __call__(self, sock):
+        sock.settimeout(None)
+        lines = sock.makefile("rb")
+        while line := lines.readline():
+            verb, _, size = line.strip().partition(b" ")
+            if verb == b"get":
+                sock.sendall(DATA[:int(size)])
+            elif verb == b"put":
+                sock.sendall(b"+" if lines.read(int(size)) == DATA[:int(size)] else b"-")
+            elif verb == b"reset":
+                lines.close()
+                reset(sock)
+                return
+            elif verb == b"late":
+                lines.read()
+                self.release.wait()
+                sock.sendall(b"late")
+            elif verb == b"last":
+                sock.shutdown(socket.SHUT_WR)
+                self.heard.append(lines.read())
 
 
 class Load:
@@ -63,6 +82,7 @@ class Load:
         self.problems = []
         self.stopping = threading.Event()
         self.threads = []
+        self.silent = {}
 
     def fresh(self, port):
         """A destination that nobody has dialled, so that no connection has the ends of an earlier one; and its name."""
@@ -145,21 +165,45 @@ class Load:
                 self.problems.append(f"{what.__name__}: {error!r}")
 
     def start(self):
-        """Idle ones first; then threads, as many of each kind as it takes to keep two cores busy."""
-        self.idle = [self.connect() for _ in range(IDLE)]
-        for sock, name in self.idle:
+        """The silent ones first; then threads, as many of each kind as it takes to keep two cores busy."""
+        for kind, count in (("idle", IDLE), ("late", HALF_CLOSED), ("last", HALF_CLOSED)):
+            self.silent[kind] = [self.connect() for _ in range(count)]
+        for sock, name in self.silent["idle"]:
             self.expected[name] = (self.get(sock, 1), 1, "-")
+        for sock, name in self.silent["late"]:
+            sock.sendall(b"late\n")
+            sock.shutdown(socket.SHUT_WR)
+            self.expected[name] = (5, 4, "-")
+        for sock, name in self.silent["last"]:
+            sock.sendall(b"last\n")
+            equal("the server's end", sock.recv(1), b"")
+            self.expected[name] = (9, 0, "-")
         for what, count in ((self.keep, 4), (self.short, 4), (self.bulk, 1), (self.client_reset, 1), (self.server_reset, 1),
                             (self.refused, 1)):
             self.threads += [threading.Thread(target=self.repeat, args=(what,)) for _ in range(count)]
         for thread in self.threads:
             thread.start()
 
-    def stop(self):
+    def check_late(self, sock):
+        """What the server says long after this end has ended."""
+        try:
+            equal("late answer", receive_all(sock), b"late")
+        except (OSError, AssertionError) as error:
+            self.problems.append(f"half-closed by the client: {error!r}")
+
+    def stop(self, server):
         self.stopping.set()
         for thread in self.threads:
             thread.join()
-        for sock, _ in self.idle:
+        server.release.set()
+        late = [threading.Thread(target=self.check_late, args=(sock,)) for sock, _ in self.silent["late"]]
+        for thread in late:
+            thread.start()
+        for sock, _ in self.silent["last"]:
+            sock.sendall(b"late")
+        for thread in late:
+            thread.join()
+        for sock, _ in sum(self.silent.values(), []):
             sock.close()
 
 
@@ -208,18 +252,30 @@ def line_problems(path, load):
     return problems[:10] + [f"{len(waiting)} connections without a line, as {list(waiting.items())[:3]}"] * bool(waiting)
 
 
+def still_there(condition):
+    """Whether a condition does not go away."""
+    try:
+        wait_for("an end", lambda: not condition())
+        return False
+    except AssertionError:
+        return True
+
+
 def test_a_mixed_load(folder):
     proxy = Proxy(folder, "--concurrency", "2")
     pid = proxy.process.pid
     _, threads, descriptors = status_of(pid)
-    load = Load()
-    with Origin(PORT, serve):
+    load, server = Load(), Server()
+    with Origin(PORT, server):
         load.start()
         samples = watch(pid, load)
-        load.stop()
-    wait_for("the descriptors of the beginning", lambda: status_of(pid)[2] == descriptors)
+        load.stop(server)
+        if still_there(lambda: server.heard != [b"late"] * HALF_CLOSED):
+            load.problems.append(f"half-closed by the server: {server.heard}")
+    if still_there(lambda: status_of(pid)[2] > descriptors):
+        load.problems.append(f"{status_of(pid)[2]} descriptors after the load, {descriptors} before it")
     # Two for each connection; one more connection for each thread may just be ending.
-    most = descriptors + 2 * (IDLE + 2 * len(load.threads))
+    most = descriptors + 2 * (IDLE + 2 * HALF_CLOSED + 2 * len(load.threads))
     problems = load.problems + [f"{sample[1]} threads, {sample[2]} descriptors of {most}" for sample in samples
                                 if sample[1] != threads or sample[2] > most]
     proxy.end()
