@@ -33,6 +33,13 @@
 /* Milliseconds of silence after which the kernel is asked to probe; short connections are spared the system call. */
 #define KEEPALIVE_AFTER (60 * 1000)
 
+/*
+ * Seconds between the probes of a connection of which one direction has ended. Connection tracking, which the redirection
+ * rests on, forgets such a one after 60 seconds of silence (nf_conntrack_tcp_timeout_close_wait), and what comes later
+ * would reach nobody; a probe and its answer remind it.
+ */
+#define HALF_CLOSED_PROBE 20
+
 /* Full buffers that one event may move, so that a fast connection leaves the others their turn. */
 #define READ_BUDGET 4
 
@@ -236,7 +243,7 @@ void connection_start(struct connection *connection, struct connection_context *
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
 	connection->share = (struct metrics_share){.destination = NULL};
 	connection->began = context->now;
-	connection->keeps_alive = false;
+	connection->keeps_alive = connection->keeps_half = false;
 	set_state(connection, context, CONNECTION_CONNECTING);
 	if (destination_original(fd, source, &connection->facts.destination) < 0) {
 		end_with_reset(connection, context, FACTS_END_PLAIN);
@@ -306,16 +313,29 @@ void connection_event(struct connection *connection, struct connection_context *
 
 /* --- the end */
 
+/* Most connections are spared the system calls: they end, or speak, before this is due. */
+static void keep_alive(struct connection *connection, int64_t silence)
+{
+	bool half_closed = connection->client.read_ended || connection->upstream.read_ended;
+
+	if (silence >= KEEPALIVE_AFTER && !connection->keeps_alive) {
+		side_keep_alive(&connection->upstream, 0);
+		connection->keeps_alive = true;
+	}
+	if (half_closed && silence >= HALF_CLOSED_PROBE * 1000 && !connection->keeps_half) {
+		side_keep_alive(&connection->client, HALF_CLOSED_PROBE);
+		side_keep_alive(&connection->upstream, HALF_CLOSED_PROBE);
+		connection->keeps_half = true;
+	}
+}
+
 void connection_check_time(struct connection *connection, struct connection_context *context)
 {
 	int64_t waited = context->now - connection->active;
-	int on = 1;
 
 	metrics_progress(&connection->share, &connection->facts);
-	if (connection->state == CONNECTION_RELAYING && waited >= KEEPALIVE_AFTER && !connection->keeps_alive) {
-		(void)setsockopt(connection->upstream.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-		connection->keeps_alive = true;
-	}
+	if (connection->state == CONNECTION_RELAYING)
+		keep_alive(connection, waited);
 	if (connection->state == CONNECTION_CONNECTING && waited >= CONNECT_TIMEOUT)
 		end_with_reset(connection, context, FACTS_END_CONNECT_TIMEOUT);
 	else if (connection->state == CONNECTION_RELAYING && waited >= IDLE_TIMEOUT)

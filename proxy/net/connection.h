@@ -26,6 +26,7 @@ struct connection {
 	uint32_t generation; /* counts the place's uses, so that a late event is not taken for another's */
 	enum connection_state state;
 	bool keeps_alive; /* the upstream's socket sends probes; the client's has it from the listener */
+	bool keeps_half;  /* both send them, and often */
 	uint32_t next_free;
 	int64_t began;  /* milliseconds of monotonic time */
 	int64_t active; /* the same: when bytes last passed, or the connecting began */

@@ -126,6 +126,17 @@ void side_set_acknowledging(const struct side *side, bool at_once)
 	(void)setsockopt(side->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
+void side_keep_alive(const struct side *side, int seconds)
+{
+	int on = 1;
+
+	(void)setsockopt(side->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	if (seconds == 0)
+		return;
+	(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+	(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+}
+
 void side_reset(const struct side *side)
 {
 	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};

@@ -62,6 +62,12 @@ void side_end(struct side *side);
  */
 void side_set_acknowledging(const struct side *side, bool at_once);
 
+/*
+ * Lets the kernel probe the peer after a silence, and on until it is known to be gone: of `seconds`, or with 0 of as long
+ * as the kernel is set to.
+ */
+void side_keep_alive(const struct side *side, int seconds);
+
 /* Makes side_close() send a reset, not an orderly end. */
 void side_reset(const struct side *side);
 

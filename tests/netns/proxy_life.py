@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 
 import harness
 import relay
@@ -238,6 +239,34 @@ def test_a_client_that_leaves_while_connecting(folder):
             how(connect(V4, 9000))
         proxy.wait_lines(2)
     equal("lines", len(proxy.stop()), 2)
+
+
+def test_half_closed_for_hours(folder):
+    """
+    Connection tracking forgets a half-closed connection after 60 seconds of silence, and with it where it was redirected.
+    Before that, both of the proxy's sockets must have begun to probe.
+    """
+    go_on = threading.Event()
+
+    def handler(sock):
+        data = receive_all(sock)
+        go_on.wait(2 * DEADLINE)
+        sock.sendall(data.upper())
+
+    proxy = Proxy(folder)
+    with Origin(9000, handler), connect(V4, 9000) as sock:
+        sock.sendall(b"late")
+        sock.shutdown(socket.SHUT_WR)
+
+        def both_probe():
+            shown = run(*harness.inside(POD, "ss", "-tnoH", "state", "connected",
+                                        f"( sport = :15001 and dport = :{sock.getsockname()[1]} ) or dport = :9000"))
+            return len(re.findall(r"timer:\(keepalive,(?:[\d.]+ms|1?\dsec|20sec),", shown)) == 2
+
+        wait_for("both sockets to probe", both_probe, 2 * DEADLINE)
+        go_on.set()
+        equal("answer", receive_all(sock), b"LATE")
+    equal("lines", len(proxy.stop()), 1)
 
 
 def test_every_thread_is_inside(folder):

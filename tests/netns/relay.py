@@ -45,8 +45,8 @@ def connect_namespaces():
     run(*harness.inside(POD, f"{BUILD}/weir-init", "-i", "*"))
 
 
-def wait_for(what, condition):
-    end = time.monotonic() + DEADLINE
+def wait_for(what, condition, deadline=DEADLINE):
+    end = time.monotonic() + deadline
     while time.monotonic() < end:
         if value := condition():
             return value
