@@ -23,6 +23,7 @@ CFLAGS ?= -O2 -g
 
 REDIRECT_PACKAGES := libnftnl libmnl
 CNI_PACKAGES := json-c
+POLICY_PACKAGES := yaml-0.1
 TEST_PACKAGES := cmocka
 
 # What the code needs, whatever a packager puts into CFLAGS.
@@ -58,7 +59,7 @@ endif
 PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 
 .PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(B)/libpolicy.a
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
 
@@ -69,6 +70,7 @@ BASE_OBJECTS := $(call objects,redirect/base)
 REDIRECT_OBJECTS := $(call objects,redirect/plan redirect/nft)
 CNI_OBJECTS := $(call objects,cni)
 INIT_OBJECTS := $(call objects,init)
+POLICY_OBJECTS := $(call objects,proxy/policy)
 PROXY_OBJECTS := $(call objects,proxy/net proxy/log)
 
 ifdef STATIC
@@ -80,6 +82,7 @@ $(B)/libbase.a: $(BASE_OBJECTS)
 $(B)/libredirect.a: $(REDIRECT_OBJECTS)
 $(B)/libcni.a: $(CNI_OBJECTS)
 $(B)/libinit.a: $(INIT_OBJECTS)
+$(B)/libpolicy.a: $(POLICY_OBJECTS)
 $(B)/libproxy.a: $(PROXY_OBJECTS)
 
 $(B)/%.a:
@@ -94,6 +97,7 @@ $(B)/obj/%.o: %.c
 
 REDIRECT_LIBS = $(shell $(PKG_CONFIG) --libs $(REDIRECT_PACKAGES))
 CNI_LIBS = $(shell $(PKG_CONFIG) --libs $(CNI_PACKAGES))
+POLICY_LIBS = $(shell $(PKG_CONFIG) --libs $(POLICY_PACKAGES))
 
 $(B)/weir-cni: $(B)/obj/cni/main.o $(B)/libcni.a $(B)/libredirect.a $(B)/libbase.a
 $(B)/weir-cni: LDLIBS += $(REDIRECT_LIBS) $(CNI_LIBS)
@@ -124,11 +128,12 @@ install: all
 
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
-TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
+TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libpolicy.a $(B)/libredirect.a $(B)/libbase.a
+TEST_LIBS = $(REDIRECT_LIBS) $(CNI_LIBS) $(POLICY_LIBS)
 
 $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) \
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) \
 		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
 # Fuzz targets run their corpus, unless they are linked with libFuzzer.
@@ -137,7 +142,7 @@ FUZZ_MAIN := $(if $(FUZZ),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/replay.o)
 
 $(FUZZ_PROGRAMS): $(B)/%: $(B)/obj/%.o $(B)/obj/tests/fuzz/replay.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(TEST_LIBS)
 
 # What tests preload into the programs. The sanitizers' own code belongs to the programs.
 FAULT_LIBRARY := $(B)/tests/fault/libfault.so

@@ -14,12 +14,14 @@ declare -A may=(
 	[proxy]="redirect/base proxy/log proxy/net"
 	[proxy/log]="redirect/base proxy/log"
 	[proxy/net]="redirect/base proxy/log proxy/net"
+	[proxy/policy]="redirect/base proxy/policy"
 )
 # Library headers, and the only files that may include them.
 declare -A library=(
 	["libnftnl/"]="^redirect/nft/"
 	["libmnl/"]="^redirect/nft/"
 	["json-c/"]="^cni/config\.c$"
+	["yaml.h"]="^proxy/policy/yaml\.c$"
 )
 
 result() { [ "$1" -eq 0 ] && echo "ok $2" || echo "not ok $2"; }
