@@ -65,7 +65,7 @@ static bool is_exported(const struct builder *b, const struct resource *resource
 /* Moves those of the pod's own namespace to the front, and drops what is not exported to it; the order stays else. */
 static int order_items(struct builder *b)
 {
-	const struct store_item **items = malloc((b->item_count > 0 ? b->item_count : 1) * sizeof *items);
+	const struct store_item **items = malloc((b->item_count > 0 ? b->item_count : 1) * sizeof(struct store_item *));
 	size_t used = 0;
 
 	if (items == NULL)
@@ -195,7 +195,7 @@ static int attach_to_host(struct builder *b, const struct store_item *item, cons
 static int attach_route(struct builder *b, const struct store_item *item, const struct http_route_parent *parent)
 {
 	const char *namespace_ = parent->namespace_ != NULL ? parent->namespace_ : item->resource->namespace_;
-	const struct store_item *entry;
+	const struct build_entry *entry;
 	const struct texts *hosts;
 	char key[512];
 	int rc = 0;
@@ -209,7 +209,7 @@ static int attach_route(struct builder *b, const struct store_item *item, const 
 		build_warn(b, item, "parent ServiceEntry %s not found", key);
 		return 0;
 	}
-	hosts = &entry->resource->service_entry->hosts;
+	hosts = &entry->item->resource->service_entry->hosts;
 	for (size_t i = 0; i < hosts->count && rc == 0; i++)
 		rc = attach_to_host(b, item, hosts->items[i], parent->port);
 	return rc;
@@ -229,9 +229,12 @@ static int attach_routes(struct builder *b, const struct store_item *item)
 static int note_entry(struct builder *b, const struct store_item *item)
 {
 	char *key = arena_format(&b->scratch, "%.128s/%.300s", item->resource->namespace_, item->resource->name);
+	struct build_entry *entry = arena_alloc(&b->scratch, sizeof *entry);
 
-	/* The interface of the index is that of its other users, who change what they find. */
-	return key != NULL ? host_index_add(&b->entries, key, 0, (void *)(uintptr_t)item) : -ENOMEM;
+	if (key == NULL || entry == NULL)
+		return -ENOMEM;
+	entry->item = item;
+	return host_index_add(&b->entries, key, 0, entry);
 }
 
 /* --- the whole */
@@ -263,8 +266,8 @@ static int put_hosts(struct builder *b)
 
 static int compare_batches(const void *a, const void *b)
 {
-	uintptr_t x = (uintptr_t) * (struct batch *const *)a;
-	uintptr_t y = (uintptr_t) * (struct batch *const *)b;
+	uintptr_t x = (uintptr_t)(*(struct batch *const *)a);
+	uintptr_t y = (uintptr_t)(*(struct batch *const *)b);
 
 	return (x > y) - (x < y);
 }
@@ -272,7 +275,7 @@ static int compare_batches(const void *a, const void *b)
 /* The snapshot's texts are those of the resources: it keeps all of them. */
 static int keep_batches(struct builder *b)
 {
-	struct batch **batches = malloc((b->item_count > 0 ? b->item_count : 1) * sizeof *batches);
+	struct batch **batches = malloc((b->item_count > 0 ? b->item_count : 1) * sizeof(struct batch *));
 	size_t kept = 0;
 
 	if (batches == NULL)
@@ -280,7 +283,7 @@ static int keep_batches(struct builder *b)
 	for (size_t i = 0; i < b->item_count; i++)
 		batches[i] = b->items[i]->batch;
 	if (b->item_count > 1)
-		qsort(batches, b->item_count, sizeof *batches, compare_batches);
+		qsort(batches, b->item_count, sizeof(struct batch *), compare_batches);
 	for (size_t i = 0; i < b->item_count; i++)
 		if (kept == 0 || batches[kept - 1] != batches[i])
 			batches[kept++] = batches[i];

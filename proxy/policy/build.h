@@ -29,6 +29,11 @@ struct build_group {
 	struct build_attachment *last_attachment;
 };
 
+/* A ServiceEntry, by its name. */
+struct build_entry {
+	const struct store_item *item;
+};
+
 /* DestinationRules of one host, of one namespace each. */
 struct build_rule {
 	struct build_rule *next;
@@ -54,7 +59,7 @@ struct builder {
 	struct arena scratch;
 	struct host_index groups;   /* struct build_group by host */
 	struct host_index clusters; /* struct policy_cluster by host and port; subsets as "subset|host" */
-	struct host_index entries;  /* struct store_item of a ServiceEntry by "namespace/name" */
+	struct host_index entries;  /* struct build_entry by "namespace/name" */
 	struct host_index rules[2]; /* struct build_rule by host: of the pod's own namespace, and of others */
 	struct host_index services[BUILD_CLASS_COUNT]; /* struct build_service by host */
 	struct host_index resolved; /* the names of policy.resolve */

@@ -362,8 +362,13 @@ static void set_name(struct state *s)
 
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, struct policy_decision *ret_decision)
 {
-	struct state s = {.policy = policy, .facts = facts, .decision = ret_decision, .random = facts->random};
+	struct state s;
 
+	s.policy = policy;
+	s.facts = facts;
+	s.decision = ret_decision;
+	s.name_length = 0;
+	s.random = facts->random;
 	*ret_decision = (struct policy_decision){.verify = MESH_VERIFY_OFF};
 	set_name(&s);
 	if (decide_by_address(&s) || decide_by_name(&s) || decide_by_unset_address(&s) || decide_by_resolved(&s))

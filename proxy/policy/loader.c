@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/loader.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -226,6 +227,7 @@ static int put_file(struct loader_file *file, const char *path, int fd, struct s
 		report_broken(file, path, -rc, report);
 		return 0;
 	}
+	assert(text != NULL);
 	content = hash(text, (size_t)seen.st_size);
 	rc = file->seen.st_ino == 0 || file->content != content || file->broken ? 1 : 0;
 	if (rc == 1 && store_put(store, path, text, (size_t)seen.st_size, report) < 0)

@@ -14,26 +14,29 @@ static bool equal(const char *a, const char *b, size_t length, bool ignore_case)
 
 bool match_string(const struct string_match *wanted, const char *text, size_t length)
 {
-	size_t size = wanted->text != NULL ? strlen(wanted->text) : 0;
+	const char *prefix = wanted->text != NULL ? wanted->text : "";
+	size_t size = strlen(prefix);
 
-	switch (wanted->type) {
-	case MATCH_NONE:
+	if (wanted->type == MATCH_NONE)
 		return true;
-	case MATCH_PRESENT:
-		return text != NULL;
+	if (text == NULL)
+		return false;
+	switch (wanted->type) {
 	case MATCH_EXACT:
-		return text != NULL && length == size && equal(text, wanted->text, size, wanted->ignore_case);
+		return length == size && equal(text, prefix, size, wanted->ignore_case);
 	case MATCH_PREFIX:
-		return text != NULL && length >= size && equal(text, wanted->text, size, wanted->ignore_case);
+		return length >= size && equal(text, prefix, size, wanted->ignore_case);
 	case MATCH_PATH_PREFIX:
-		if (size == 1)
-			return text != NULL;
-		return text != NULL && length >= size && equal(text, wanted->text, size, wanted->ignore_case) &&
-		       (length == size || text[size] == '/');
+		if (size <= 1)
+			return true;
+		return length >= size && equal(text, prefix, size, wanted->ignore_case) && (length == size || text[size] == '/');
 	case MATCH_REGEX:
-		return text != NULL && pattern_matches(wanted->pattern, text, length);
+		return pattern_matches(wanted->pattern, text, length);
+	case MATCH_NONE:
+	case MATCH_PRESENT:
+		break;
 	}
-	return false;
+	return true;
 }
 
 size_t match_path_length(const char *path, size_t length)

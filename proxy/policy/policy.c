@@ -49,6 +49,6 @@ size_t policy_size(const struct policy *policy)
 	return sizeof *policy + policy->arena.total + host_index_size(&policy->http) + host_index_size(&policy->tls) +
 	       host_index_size(&policy->tcp_names) + host_index_size(&policy->http_names) +
 	       prefix_index_size(&policy->addresses) + prefix_index_size(&policy->http_addresses) +
-	       policy->batch_count * sizeof *policy->batches + policy->resolve_count * sizeof *policy->resolve +
-	       policy->cluster_count * sizeof *policy->clusters;
+	       policy->batch_count * sizeof(struct batch *) + policy->resolve_count * sizeof *policy->resolve +
+	       policy->cluster_count * sizeof(struct policy_cluster *);
 }

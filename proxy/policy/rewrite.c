@@ -138,16 +138,16 @@ int rewrite_path(const struct policy_decision *decision, const struct policy_fac
 /* The request's own host loses a port that the new scheme, or the new port, makes wrong. */
 static void put_host(struct writer *w, const struct route_redirect *redirect, const struct policy_facts *facts, bool new_port)
 {
-	size_t host = facts->name != NULL ? name_of_authority(facts->name, facts->name_length) : 0;
-	const char *port = facts->name + host;
-	size_t port_length = facts->name_length - host;
+	const char *name = facts->name != NULL ? facts->name : "";
+	size_t length = facts->name != NULL ? facts->name_length : 0;
+	size_t host = name_of_authority(name, length);
 	bool new_scheme = redirect->scheme != NULL && strcmp(redirect->scheme, "http") != 0;
-	bool drop = new_port || (new_scheme && port_length == 3 && memcmp(port, ":80", 3) == 0);
+	bool drop = new_port || (new_scheme && length - host == 3 && memcmp(name + host, ":80", 3) == 0);
 
 	if (redirect->authority != NULL && *redirect->authority != '\0')
 		put_text(w, redirect->authority);
-	else if (facts->name != NULL)
-		put(w, facts->name, drop ? host : facts->name_length);
+	else
+		put(w, name, drop ? host : length);
 }
 
 static int put_redirect_path(struct writer *w, const struct policy_decision *decision, const struct policy_facts *facts)

@@ -295,7 +295,7 @@ int store_collect(const struct store *store, struct report *report, const struct
 
 	for (size_t i = 0; i < store->count; i++)
 		count += store->files[i].count;
-	items = malloc((count > 0 ? count : 1) * sizeof *items);
+	items = malloc((count > 0 ? count : 1) * sizeof(struct store_item *));
 	if (items == NULL)
 		return -ENOMEM;
 	count = 0;
@@ -303,10 +303,10 @@ int store_collect(const struct store *store, struct report *report, const struct
 		for (size_t j = 0; j < store->files[i].count; j++)
 			items[count++] = &store->files[i].items[j];
 	if (count > 1)
-		qsort(items, count, sizeof *items, compare_pointers);
+		qsort(items, count, sizeof(struct store_item *), compare_pointers);
 	count = drop_duplicates(items, count, report);
 	if (count > 1)
-		qsort(items, count, sizeof *items, compare_ages);
+		qsort(items, count, sizeof(struct store_item *), compare_ages);
 	*ret_items = items;
 	*ret_count = count;
 	return 0;

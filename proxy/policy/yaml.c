@@ -207,7 +207,7 @@ static int read_scalar(struct builder *builder, const yaml_event_t *event)
 {
 	const char *text = (const char *)event->data.scalar.value;
 	size_t length = event->data.scalar.length;
-	const char *anchor;
+	const char *anchor = NULL;
 	struct node *node;
 	bool is_text;
 	int rc = check_tag(builder, event->data.scalar.tag, &is_text);
@@ -282,8 +282,11 @@ static int open_node(struct builder *builder, enum node_type type, const yaml_ch
 
 static int close_node(struct builder *builder)
 {
-	struct frame *frame = &builder->frames[--builder->depth];
+	struct frame *frame;
 
+	/* libyaml closes only what it has opened. */
+	assert(builder->depth > 0 && builder->frames[builder->depth - 1].node != NULL);
+	frame = &builder->frames[--builder->depth];
 	frame->node->weight = builder->weight - frame->node->weight + 1;
 	return set_anchor(builder, frame->anchor, frame->node);
 }

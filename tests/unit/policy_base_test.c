@@ -359,7 +359,7 @@ static void bombs_are_refused(void **state)
 	(void)state;
 	assert_non_null(text);
 	used = (size_t)sprintf(text, "a: &a [x,x,x,x,x,x,x,x,x,x]\n");
-	for (char c = 'b'; c < 'j'; c++)
+	for (int c = 'b'; c < 'j'; c++)
 		used += (size_t)sprintf(text + used, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c - 1, c - 1, c - 1,
 			c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
 	assert_null(read_one(&arena, text, &line, &e));

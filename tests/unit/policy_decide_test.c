@@ -136,8 +136,10 @@ static const struct decision_case cases[] = {
 
 static void check_known(const struct decision_case *c, const struct policy_decision *d)
 {
-	if (d->action != POLICY_ROUTE || d->cluster == NULL)
+	if (d->action != POLICY_ROUTE || d->cluster == NULL) {
 		fail_msg("%s: not routed", c->what);
+		return;
+	}
 	assert_string_equal(d->cluster_name, c->cluster);
 	assert_ptr_equal(d->cluster_name, d->cluster->name);
 	if (d->whole != c->whole || d->verify != c->verify || d->would_block)

@@ -220,7 +220,7 @@ static int scan(struct folder *folder)
 
 static void a_directory_changes(void **state)
 {
-	struct folder folder;
+	struct folder folder = {.path = ""};
 
 	(void)state;
 	folder_start(&folder);
@@ -254,7 +254,7 @@ static void a_directory_changes(void **state)
 static void a_config_map_is_exchanged(void **state)
 {
 	char command[4 * PATH_SIZE];
-	struct folder folder;
+	struct folder folder = {.path = ""};
 
 	(void)state;
 	folder_start(&folder);
@@ -285,7 +285,7 @@ static void a_config_map_is_exchanged(void **state)
 
 static void what_cannot_be_read_keeps_what_was(void **state)
 {
-	struct folder folder;
+	struct folder folder = {.path = ""};
 	char command[PATH_SIZE];
 	char moved[PATH_SIZE];
 	struct error e;
@@ -351,7 +351,7 @@ static struct cost measure(const struct fixture *f, const char *port, enum polic
 		char to[64];
 
 		(void)snprintf(name, sizeof name, "%shost-%u.example.com", i % 3 == 1 ? "www." : "", i < 10 ? i : 1000000 + i);
-		(void)snprintf(to, sizeof to, "10.%u.%u.9:%s", i < 10 ? 0 : 200, i, port);
+		(void)snprintf(to, sizeof to, "10.%u.%u.9:%s", i < 10 ? 0u : 200u, i, port);
 		facts = fixture_facts(protocol, to, name, NULL);
 		policy_decide(f->policy, &facts, &d);
 		cost.most = d.probes > cost.most ? d.probes : cost.most;
