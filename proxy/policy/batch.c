@@ -3,6 +3,7 @@
 
 #include "proxy/policy/yaml.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ static int add_entry(struct batch *batch, const struct batch_entry *entry)
 		struct batch_entry *entries = realloc(batch->entries, capacity * sizeof *entries);
 
 		if (entries == NULL)
-			return -1;
+			return -ENOMEM;
 		batch->entries = entries;
 		batch->capacity = capacity;
 	}
@@ -69,11 +70,11 @@ static int read_document(struct batch *batch, struct reader *r, const struct yam
 	struct error e;
 	int rc = yaml_read(document, &scratch, &root, &place.line, &e);
 
-	if (rc < 0) {
+	if (rc < 0 && rc != -ENOMEM) {
 		report_add(r->report, REPORT_ERROR, &place, "%s", e.text);
 		batch->has_unreadable = true;
 		rc = 0;
-	} else if (root != NULL && !node_is_null(root)) {
+	} else if (rc == 0 && root != NULL && !node_is_null(root)) {
 		rc = read_root(batch, r, root);
 	}
 	arena_free(&scratch);

@@ -187,6 +187,10 @@ void *reader_items(struct reader *r, const struct node *node, size_t size, reade
 		reader_error(r, "", "must be a list");
 		return NULL;
 	}
+	if (node->count > READER_ITEM_MAX) {
+		reader_error(r, "", "must have at most %u items", READER_ITEM_MAX);
+		return NULL;
+	}
 	if (node->count == 0)
 		return NULL;
 	items = reader_alloc(r, node->count, size);

@@ -17,6 +17,9 @@
 /* How deep fields nest, of which "spec.http[0].route[0].headers.request.set.NAME" is about the deepest. */
 #define READER_STEP_MAX 32u
 
+/* Items of one list: what is checked pairwise stays bounded. */
+#define READER_ITEM_MAX 4096u
+
 struct reader_step {
 	const char *key; /* NULL: an index */
 	size_t index;

@@ -70,6 +70,9 @@ struct service_entry {
 	bool external; /* location */
 };
 
+/* Hosts, addresses and ports of one entry, as in Kubernetes' schema of it. */
+#define SERVICE_ENTRY_ITEM_MAX 256u
+
 /* How a protocol is recognised on the wire. */
 bool service_protocol_is_http(enum service_protocol protocol);
 bool service_protocol_is_tls(enum service_protocol protocol);

@@ -205,14 +205,15 @@ static void check_full_hosts(struct reader *r, const struct service_entry *entry
 {
 	struct error e;
 
-	if (entry->endpoint_count > 0)
-		return;
 	reader_enter(r, "hosts");
 	for (size_t i = 0; i < entry->hosts.count; i++) {
 		reader_enter_index(r, i);
-		if (name_check_full(entry->hosts.items[i], &e) < 0)
+		if (entry->endpoint_count == 0 && name_check_full(entry->hosts.items[i], &e) < 0)
 			reader_error(r, "", "hosts must be FQDN if no endpoints are provided for resolution mode %s",
 				service_resolution_name(entry->resolution));
+		else if (name_is_wildcard(entry->hosts.items[i]))
+			reader_warn(r, "", "every name under %s is sent to the endpoints, whatever it resolves to",
+				entry->hosts.items[i]);
 		reader_leave(r);
 	}
 	reader_leave(r);
@@ -276,8 +277,27 @@ static void check_selector(struct reader *r, const struct service_entry *entry)
 		reader_warn(r, "workloadSelector", "not supported: the workloads of a cluster are not known here");
 }
 
+static bool check_counts(struct reader *r, const struct service_entry *entry)
+{
+	const struct {
+		const char *field;
+		size_t count;
+	} lists[] = {{"hosts", entry->hosts.count}, {"addresses", entry->addresses.count}, {"ports", entry->port_count}};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		if (lists[i].count <= SERVICE_ENTRY_ITEM_MAX)
+			continue;
+		reader_error(r, lists[i].field, "must have at most %u items", SERVICE_ENTRY_ITEM_MAX);
+		good = false;
+	}
+	return good;
+}
+
 void service_entry_check(struct reader *r, struct service_entry *entry)
 {
+	if (!check_counts(r, entry))
+		return;
 	check_selector(r, entry);
 	if (entry->hosts.count == 0)
 		reader_error(r, "hosts", "service entry must have at least one host");

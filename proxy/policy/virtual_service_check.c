@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Matches that are compared with each other: beyond that nobody is warned of duplicates. */
+#define COMPARED_MATCH_MAX 2000u
+
 /* --- hosts */
 
 static void check_vs_hosts(struct reader *r, struct virtual_service *service)
@@ -131,15 +134,20 @@ static const char *rule_name(const struct http_rule *rule, size_t index, char ou
 	return out;
 }
 
+static bool is_path_only(const struct http_match *match)
+{
+	struct http_match rest = *match;
+
+	rest.uri = (struct string_match){.type = MATCH_NONE};
+	return match->uri.type != MATCH_NONE && match->uri.type != MATCH_PRESENT && is_always(&rest);
+}
+
 /* Whether two matches that ask for nothing but a path ask for the same. */
 static bool is_same_path(const struct http_match *a, const struct http_match *b)
 {
-	struct http_match rest[2] = {*a, *b};
-
-	rest[0].uri = rest[1].uri = (struct string_match){.type = MATCH_NONE};
-	return a->uri.type == b->uri.type && a->uri.type != MATCH_NONE && a->uri.type != MATCH_PRESENT &&
-	       strcmp(a->uri.text, b->uri.text) == 0 && a->uri.ignore_case == b->uri.ignore_case && is_always(&rest[0]) &&
-	       is_always(&rest[1]);
+	return a->uri.type == b->uri.type && a->uri.text != NULL && b->uri.text != NULL &&
+	       strcmp(a->uri.text, b->uri.text) == 0 && a->uri.ignore_case == b->uri.ignore_case && is_path_only(a) &&
+	       is_path_only(b);
 }
 
 static void warn_of_duplicates(struct reader *r, const struct virtual_service *service, size_t index)
@@ -158,15 +166,17 @@ static void warn_of_duplicates(struct reader *r, const struct virtual_service *s
 
 static void warn_of_unreachable(struct reader *r, const struct virtual_service *service)
 {
+	size_t matches = 0;
 	bool closed = false;
 	char name[32];
 
 	for (size_t i = 0; i < service->http_count; i++) {
 		reader_enter_index(r, i);
+		matches += service->http[i].match_count;
 		if (closed)
 			reader_warn(r, "", "virtualService rule %s not used (only the last rule can have no matches)",
 				rule_name(&service->http[i], i, name));
-		else
+		else if (matches <= COMPARED_MATCH_MAX)
 			warn_of_duplicates(r, service, i);
 		reader_leave(r);
 		closed = closed || takes_everything(&service->http[i]);

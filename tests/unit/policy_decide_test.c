@@ -5,11 +5,7 @@
 #include "tests/unit/policy_fixture.h"
 
 #include "proxy/policy/name.h"
-#include "proxy/policy/rewrite.h"
 #include "proxy/policy/suggest.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -207,15 +203,6 @@ static void decisions_in_all_modes(void **state)
 	}
 }
 
-static const struct policy_cluster *cluster_of(const struct fixture *f, const char *name)
-{
-	for (size_t i = 0; i < f->policy->cluster_count; i++)
-		if (strcmp(f->policy->clusters[i]->name, name) == 0)
-			return f->policy->clusters[i];
-	fail_msg("no cluster %s", name);
-	return NULL;
-}
-
 static void clusters_say_where_to_dial(void **state)
 {
 	const struct policy_cluster *cluster;
@@ -225,23 +212,23 @@ static void clusters_say_where_to_dial(void **state)
 	fixture_start(&f, MESH_REGISTRY_ONLY);
 	fixture_put(&f, "entries.yaml", entries);
 	fixture_build(&f);
-	cluster = cluster_of(&f, "outbound|80||httpbin.org");
+	cluster = fixture_cluster(&f, "outbound|80||httpbin.org");
 	assert_int_equal(cluster->endpoint_count, 1);
 	assert_string_equal(cluster->endpoints[0].name, "httpbin.org");
 	assert_int_equal(cluster->endpoints[0].port, 80);
 	assert_string_equal(cluster->operation, "httpbin.org:80/*");
-	cluster = cluster_of(&f, "outbound|5432||db.example.org");
+	cluster = fixture_cluster(&f, "outbound|5432||db.example.org");
 	assert_int_equal(cluster->endpoint_count, 2);
 	assert_null(cluster->endpoints[0].name);
 	assert_int_equal(cluster->endpoints[0].port, 6432);
 	assert_int_equal(cluster->endpoints[0].weight, 1);
 	assert_int_equal(cluster->endpoints[1].port, 7432);
 	assert_int_equal(cluster->endpoints[1].weight, 3);
-	cluster = cluster_of(&f, "outbound|25||queue.example.org");
+	cluster = fixture_cluster(&f, "outbound|25||queue.example.org");
 	assert_string_equal(cluster->endpoints[0].name, "q1.example.net");
 	assert_int_equal(cluster->endpoints[0].port, 2525);
 	assert_null(cluster->endpoints[1].name);
-	cluster = cluster_of(&f, "outbound|8080||port.example.org");
+	cluster = fixture_cluster(&f, "outbound|8080||port.example.org");
 	assert_int_equal(cluster->endpoint_count, 0);
 	assert_int_equal(cluster->target_port, 80);
 	assert_int_equal(cluster->resolution, SERVICE_NONE);
@@ -269,383 +256,6 @@ static void ports_have_owners(void **state)
 	fixture_end(&f);
 }
 
-/* --- HTTP routes */
-
-static const char routes[] =
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: one}\n"
-	"spec: {hosts: [one.org], ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: h, protocol: HTTP}], resolution: DNS}\n"
-	"---\n"
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: two}\n"
-	"spec: {hosts: [two.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n"
-	"---\n"
-	"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: one}\n"
-	"spec:\n  hosts: [one.org]\n  http:\n"
-	"  - match: [{uri: {exact: /exact}}, {name: second, uri: {regex: '/r[0-9]+'}}]\n    name: named\n"
-	"    route: [{destination: {host: one.org}}]\n    timeout: 3s\n"
-	"  - match: [{uri: {prefix: /old/}, method: {exact: GET}}]\n    rewrite: {uri: /new/, authority: other.org}\n"
-	"    route: [{destination: {host: one.org, port: {number: 80}}}]\n"
-	"  - match: [{headers: {x-user: {prefix: adm}, x-on: {}}, withoutHeaders: {x-off: {}}}]\n"
-	"    route: [{destination: {host: two.org}}]\n    retries: {attempts: 5, perTryTimeout: 250ms, retryOn: 'gateway-error,429'}\n"
-	"  - match: [{queryParams: {v: {exact: '2'}}}]\n    directResponse: {status: 403, body: {string: nope}}\n"
-	"  - match: [{uri: {prefix: /UP}, ignoreUriCase: true}]\n    redirect: {uri: /down, authority: two.org, redirectCode: 308}\n"
-	"  - match: [{uri: {prefix: /gone}}]\n    route: [{destination: {host: nowhere.org}}]\n"
-	"  - match: [{uri: {prefix: /split}}]\n"
-	"    route: [{destination: {host: one.org}, weight: 1, headers: {request: {set: {x-to: one}}}}, {destination: {host: two.org}, weight: 3}]\n"
-	"    headers: {request: {set: {Host: split.org}}, response: {remove: [server]}}\n"
-	"  - match: [{uri: {prefix: /never}}]\n    retries: {attempts: 0}\n    route: [{destination: {host: one.org}}]\n"
-	"  - match: [{uri: {prefix: /81}, port: 81}]\n    route: [{destination: {host: two.org}}]\n"
-	"  - match: [{uri: {prefix: /auth}, authority: {exact: 'one.org:80'}}]\n    route: [{destination: {host: two.org}}]\n";
-
-struct headers {
-	const char *items[4][2];
-};
-
-static const char *find_header(void *context, const char *name, size_t *ret_length)
-{
-	const struct headers *headers = context;
-
-	for (size_t i = 0; i < COUNT(headers->items); i++) {
-		if (headers->items[i][0] != NULL && strcmp(headers->items[i][0], name) == 0) {
-			*ret_length = strlen(headers->items[i][1]);
-			return headers->items[i][1];
-		}
-	}
-	return NULL;
-}
-
-static void decide_http(const struct fixture *f, const char *to, const char *host, const char *path, struct headers *headers,
-	struct policy_decision *d)
-{
-	struct policy_facts facts = fixture_facts(POLICY_HTTP, to, host, path);
-
-	facts.header = find_header;
-	facts.context = headers;
-	policy_decide(f->policy, &facts, d);
-}
-
-static void expect_text(const char *text, const char *expected)
-{
-	if (expected == NULL)
-		assert_null(text);
-	else
-		assert_string_equal(text, expected);
-}
-
-static void rules_are_tried_in_order(void **state)
-{
-	static const struct {
-		const char *to;
-		const char *host;
-		const char *path;
-		struct headers headers;
-		enum policy_action action;
-		const char *cluster;
-		const char *route;
-		const char *operation;
-	} table[] = {
-		{"1.2.3.4:80", "one.org", "/exact", {{{0}}}, POLICY_ROUTE, "outbound|80||one.org", "named", "one.org:80/exact"},
-		{"1.2.3.4:80", "one.org", "/exact?q=1", {{{0}}}, POLICY_ROUTE, "outbound|80||one.org", "named", "one.org:80/exact"},
-		{"1.2.3.4:81", "one.org", "/exact", {{{0}}}, POLICY_ROUTE, "outbound|81||one.org", "named", "one.org:81/exact"},
-		{"1.2.3.4:80", "one.org", "/r77", {{{0}}}, POLICY_ROUTE, "outbound|80||one.org", "named.second", "one.org:80/r[0-9]+"},
-		{"1.2.3.4:80", "one.org", "/old/x", {{{0}}}, POLICY_ROUTE, "outbound|80||one.org", NULL, "one.org:80/old/*"},
-		{"1.2.3.4:80", "one.org", "/x", {{{"x-user", "admin"}, {"x-on", ""}}}, POLICY_ROUTE, "outbound|80||two.org", NULL,
-			"two.org:80/*"},
-		{"1.2.3.4:80", "one.org", "/x", {{{"x-user", "admin"}, {"x-on", "1"}, {"x-off", "1"}}}, POLICY_NO_ROUTE, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org", "/x", {{{"x-user", "user"}, {"x-on", "1"}}}, POLICY_NO_ROUTE, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org", "/x?a&v=2&v=3", {{{0}}}, POLICY_RESPOND, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org", "/x?v=22", {{{0}}}, POLICY_NO_ROUTE, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org", "/up/x?y", {{{0}}}, POLICY_REDIRECT, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org", "/gone", {{{0}}}, POLICY_NO_CLUSTER, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org", "/never", {{{0}}}, POLICY_ROUTE, "outbound|80||one.org", NULL, "one.org:80/never*"},
-		{"1.2.3.4:81", "one.org", "/81", {{{0}}}, POLICY_ROUTE, "outbound|80||two.org", NULL, "two.org:80/81*"},
-		{"1.2.3.4:80", "one.org", "/81", {{{0}}}, POLICY_NO_ROUTE, NULL, NULL, NULL},
-		{"1.2.3.4:80", "one.org:80", "/auth", {{{0}}}, POLICY_ROUTE, "outbound|80||two.org", NULL, "two.org:80/auth*"},
-		{"1.2.3.4:80", "one.org", "/auth", {{{0}}}, POLICY_NO_ROUTE, NULL, NULL, NULL},
-		{"1.2.3.4:80", "two.org", "/exact", {{{0}}}, POLICY_ROUTE, "outbound|80||two.org", "default", "two.org:80/*"},
-	};
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "routes.yaml", routes);
-	fixture_build(&f);
-	assert_int_equal(f.report.errors, 0);
-	fixture_expect(&f, REPORT_WARNING, "destination host nowhere.org, port 80 is not declared");
-	for (size_t i = 0; i < COUNT(table); i++) {
-		struct headers headers = table[i].headers;
-		struct policy_decision d;
-
-		decide_http(&f, table[i].to, table[i].host, table[i].path, &headers, &d);
-		if (d.action != table[i].action)
-			fail_msg("%s%s: action %d", table[i].host, table[i].path, d.action);
-		expect_text(d.cluster_name, table[i].cluster);
-		expect_text(d.route_name, table[i].route);
-		expect_text(d.operation, table[i].operation);
-	}
-	fixture_end(&f);
-}
-
-static void routes_say_what_to_do(void **state)
-{
-	struct headers none = {{{NULL, NULL}}};
-	struct headers admin = {{{"x-user", "admin"}, {"x-on", "1"}}};
-	struct policy_decision d;
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "routes.yaml", routes);
-	fixture_build(&f);
-	decide_http(&f, "1.2.3.4:80", "one.org", "/exact", &none, &d);
-	assert_int_equal(d.timeout, 3000000000);
-	assert_ptr_equal(d.retries, &route_default_retries);
-	decide_http(&f, "1.2.3.4:80", "one.org", "/x", &admin, &d);
-	assert_int_equal(d.retries->attempts, 5);
-	assert_int_equal(d.retries->per_try_timeout.nanoseconds, 250000000);
-	assert_int_equal(d.retries->retry_on, RETRY_GATEWAY_ERROR | RETRY_STATUS_CODES);
-	assert_int_equal(d.retries->code_count, 1);
-	assert_int_equal(d.retries->codes[0], 429);
-	assert_int_equal(d.timeout, 0);
-	decide_http(&f, "1.2.3.4:80", "one.org", "/never", &none, &d);
-	assert_null(d.retries);
-	decide_http(&f, "1.2.3.4:80", "one.org", "/old/x", &none, &d);
-	assert_string_equal(d.authority, "other.org");
-	assert_string_equal(d.rewrite->uri, "/new/");
-	decide_http(&f, "1.2.3.4:80", "one.org", "/x?v=2", &none, &d);
-	assert_int_equal(d.status, 403);
-	assert_string_equal(d.response->body, "nope");
-	decide_http(&f, "1.2.3.4:80", "one.org", "/upper", &none, &d);
-	assert_int_equal(d.status, 308);
-	decide_http(&f, "1.2.3.4:80", "one.org", "/gone", &none, &d);
-	assert_int_equal(d.status, 503);
-	decide_http(&f, "1.2.3.4:80", "one.org", "/nothing", &none, &d);
-	assert_int_equal(d.status, 404);
-	fixture_end(&f);
-}
-
-/* One in four goes to the first, three to the second; each with its own headers. */
-static void weights_are_kept(void **state)
-{
-	unsigned counts[2] = {0, 0};
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "routes.yaml", routes);
-	fixture_build(&f);
-	for (uint64_t i = 0; i < 4000; i++) {
-		struct policy_facts facts = fixture_facts(POLICY_HTTP, "1.2.3.4:80", "one.org", "/split");
-		struct policy_decision d;
-		bool first;
-
-		facts.random = i;
-		policy_decide(f.policy, &facts, &d);
-		first = strcmp(d.cluster_name, "outbound|80||one.org") == 0;
-		counts[first ? 0 : 1]++;
-		assert_int_equal(d.header_count, first ? 2 : 1);
-		assert_string_equal(d.authority, "split.org");
-		assert_string_equal(d.headers[d.header_count - 1]->response.remove.items[0], "server");
-		if (first)
-			assert_string_equal(d.headers[0]->request.set.items[0].value, "one");
-		assert_string_equal(d.operation, "one:80/split*");
-		policy_decide(f.policy, &facts, &d);
-		assert_int_equal(strcmp(d.cluster_name, "outbound|80||one.org") == 0, first);
-	}
-	assert_in_range(counts[0], 900, 1100);
-	fixture_end(&f);
-}
-
-static void faults_come_by_chance(void **state)
-{
-	unsigned delays = 0;
-	unsigned aborts = 0;
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "a.yaml", routes);
-	fixture_put(&f, "b.yaml",
-		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: two}\n"
-		"spec: {hosts: [two.org], http: [{route: [{destination: {host: two.org}}],\n"
-		"  fault: {delay: {fixedDelay: 2s, percentage: {value: 50}}, abort: {httpStatus: 418, percent: 10}}}]}\n");
-	fixture_build(&f);
-	for (uint64_t i = 0; i < 10000; i++) {
-		struct policy_facts facts = fixture_facts(POLICY_HTTP, "1.2.3.4:80", "two.org", "/");
-		struct policy_decision d;
-
-		facts.random = i * 7919;
-		policy_decide(f.policy, &facts, &d);
-		assert_true(d.fault_delay == 0 || d.fault_delay == 2000000000);
-		assert_true(d.fault_status == 0 || d.fault_status == 418);
-		assert_string_equal(d.cluster_name, "outbound|80||two.org");
-		delays += d.fault_delay != 0;
-		aborts += d.fault_status != 0;
-	}
-	assert_in_range(delays, 4700, 5300);
-	assert_in_range(aborts, 850, 1150);
-	fixture_end(&f);
-}
-
-/* --- paths and locations */
-
-static void check_path(const struct fixture *f, const char *host, const char *path, const char *expected)
-{
-	struct policy_facts facts = fixture_facts(POLICY_HTTP, "1.2.3.4:80", host, path);
-	struct policy_decision d;
-	char out[256];
-	int length;
-
-	policy_decide(f->policy, &facts, &d);
-	if (d.action == POLICY_REDIRECT)
-		length = redirect_location(&d, &facts, out, sizeof out);
-	else
-		length = d.rewrite != NULL ? rewrite_path(&d, &facts, out, sizeof out) : -EINVAL;
-	if (length != (int)strlen(expected) || memcmp(out, expected, strlen(expected)) != 0)
-		fail_msg("%s%s: %d, %.*s, not %s", host, path, length, length > 0 ? length : 0, out, expected);
-	/* What does not fit is said, and nothing is written past the end. */
-	for (int size = 0; size < length; size++) {
-		char *small = malloc((size_t)size + 1);
-
-		assert_non_null(small);
-		if (d.action == POLICY_REDIRECT)
-			assert_int_equal(redirect_location(&d, &facts, small, (size_t)size), -ENOSPC);
-		else
-			assert_int_equal(rewrite_path(&d, &facts, small, (size_t)size), -ENOSPC);
-		free(small);
-	}
-}
-
-static void paths_are_rewritten(void **state)
-{
-	static const char text[] =
-		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: h}\n"
-		"spec: {hosts: [h.org, g.org, r.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: h}\n"
-		"spec:\n  hosts: [h.org]\n  http:\n"
-		"  - {match: [{uri: {prefix: /old/}}], rewrite: {uri: /new/}, route: [{destination: {host: h.org}}]}\n"
-		"  - {match: [{uri: {exact: /one}}], rewrite: {uri: /two}, route: [{destination: {host: h.org}}]}\n"
-		"  - {match: [{uri: {regex: '/a.*'}}], rewrite: {uriRegexRewrite: {match: '/(\\w+)/(\\d+)', rewrite: '/\\2/\\1\\\\'}}, route: [{destination: {host: h.org}}]}\n"
-		"  - {match: [{uri: {prefix: '/q?x'}}], rewrite: {uri: /n}, route: [{destination: {host: h.org}}]}\n"
-		"  - {match: [{uri: {prefix: /e}}], rewrite: {uriRegexRewrite: {match: 'b*', rewrite: '-'}}, route: [{destination: {host: h.org}}]}\n"
-		"  - {rewrite: {uri: /all}, route: [{destination: {host: h.org}}]}\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r}\n"
-		"spec:\n  hosts: [r.org]\n  http:\n"
-		"  - {match: [{uri: {prefix: /s}}], redirect: {scheme: https}}\n"
-		"  - {match: [{uri: {prefix: /p}}], redirect: {port: 8080, authority: p.org}}\n"
-		"  - {match: [{uri: {prefix: /d}}], redirect: {derivePort: FROM_REQUEST_PORT, uri: '/x?y=1'}}\n"
-		"  - {match: [{uri: {prefix: /u}}], redirect: {uri: '%PREFIX()%/v'}}\n"
-		"  - {redirect: {uri: /home}}\n---\n"
-		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: g}\n"
-		"spec:\n  parentRefs: [{kind: ServiceEntry, group: networking.istio.io, name: h}]\n  rules:\n"
-		"  - matches: [{path: {type: PathPrefix, value: /pre}}]\n"
-		"    filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /fix/}}}]\n"
-		"    backendRefs: [{kind: Hostname, group: networking.istio.io, name: g.org, port: 80}]\n"
-		"  - matches: [{path: {type: PathPrefix, value: /cut}}]\n"
-		"    filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]\n"
-		"    backendRefs: [{kind: Hostname, group: networking.istio.io, name: g.org, port: 80}]\n"
-		"  - matches: [{path: {type: PathPrefix, value: /full}}]\n"
-		"    filters: [{type: URLRewrite, urlRewrite: {hostname: x.org, path: {type: ReplaceFullPath, replaceFullPath: /whole}}}]\n"
-		"    backendRefs: [{kind: Hostname, group: networking.istio.io, name: g.org, port: 80}]\n"
-		"  - matches: [{path: {type: PathPrefix, value: /away}}]\n"
-		"    filters: [{type: RequestRedirect, requestRedirect: {hostname: y.org, path: {type: ReplacePrefixMatch, replacePrefixMatch: /there}}}]\n";
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "h.yaml", text);
-	fixture_build(&f);
-	if (f.report.errors > 0)
-		fixture_print(&f);
-	assert_int_equal(f.report.errors, 0);
-	check_path(&f, "h.org", "/old/x?y", "/new/x?y");
-	check_path(&f, "h.org", "/one?y=/", "/two?y=/");
-	check_path(&f, "h.org", "/ab/12/cd/34?/ab/12", "/12/ab\\/34/cd\\?/ab/12");
-	check_path(&f, "h.org", "/q?xyz", "/nyz");
-	check_path(&f, "h.org", "/ebbc", "-/-e-c-");
-	check_path(&f, "h.org", "/x?y", "/allx?y");
-	check_path(&f, "g.org", "/pre", "/fix");
-	check_path(&f, "g.org", "/pre/a?b", "/fix/a?b");
-	check_path(&f, "g.org", "/cut", "/");
-	check_path(&f, "g.org", "/cut/a", "/a");
-	check_path(&f, "g.org", "/full/a?b", "/whole?b");
-	check_path(&f, "g.org", "/away/a?b", "http://y.org:80/there/a?b");
-	check_path(&f, "r.org:80", "/s?q", "https://r.org/s?q");
-	check_path(&f, "r.org:8080", "/s", "https://r.org:8080/s");
-	check_path(&f, "r.org:80", "/p?q", "http://p.org:8080/p?q");
-	check_path(&f, "r.org:81", "/d?z", "http://r.org:80/x?y=1");
-	check_path(&f, "r.org", "/u/a?b", "http://r.org/v/a?b");
-	check_path(&f, "r.org", "/z?q=1", "http://r.org/home?q=1");
-	fixture_end(&f);
-}
-
-/* --- HTTPRoute */
-
-static const char gateway[] =
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: httpbin-ext}\n"
-	"spec: {hosts: [httpbin.org], ports: [{number: 80, name: http, protocol: HTTP}, {number: 8080, name: h, protocol: HTTP}], resolution: DNS}\n"
-	"---\n"
-	"apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\nmetadata: {name: httpbin-ext}\n"
-	"spec:\n  parentRefs: [{kind: ServiceEntry, group: networking.istio.io, name: httpbin-ext}]\n  hostnames: [ignored.org]\n"
-	"  rules:\n"
-	"  - timeouts: {request: 3s}\n    backendRefs: [{kind: Hostname, group: networking.istio.io, name: httpbin.org, port: 80}]\n"
-	"  - matches: [{path: {value: /a}}, {path: {type: Exact, value: /a/b}}, {path: {value: /a}, method: POST}]\n"
-	"    backendRefs: [{kind: Hostname, group: networking.istio.io, name: httpbin.org, port: 80, weight: 0}]\n"
-	"  - matches: [{path: {value: /none}}]\n    backendRefs: [{kind: Hostname, group: networking.istio.io, name: none.org, port: 80}]\n"
-	"  - matches: [{path: {value: /none}, headers: [{name: x-a, value: '1'}]}]\n"
-	"    backendRefs: [{name: service, port: 80}]\n    timeouts: {backendRequest: 1s, request: 2s}\n"
-	"---\n"
-	"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: second}\n"
-	"spec:\n  parentRefs: [{kind: ServiceEntry, group: networking.istio.io, name: httpbin-ext, port: 8080}]\n"
-	"  rules: [{matches: [{path: {value: /a/b/c}}], timeouts: {request: 0s}, backendRefs: [{kind: Hostname, group: networking.istio.io, name: httpbin.org, port: 80}]}]\n";
-
-static void gateway_routes(void **state)
-{
-	static const struct {
-		const char *to;
-		const char *path;
-		const char *method;
-		struct headers headers;
-		enum policy_action action;
-		const char *route;
-		unsigned status;
-		int64_t timeout;
-	} table[] = {
-		{"1.1.1.1:80", "/delay/5", "GET", {{{0}}}, POLICY_ROUTE, "default.httpbin-ext.0", 0, 3000000000},
-		{"1.1.1.1:8080", "/delay/5", "GET", {{{0}}}, POLICY_ROUTE, "default.httpbin-ext.0", 0, 3000000000},
-		{"1.1.1.1:80", "/a/b", "GET", {{{0}}}, POLICY_RESPOND, "default.httpbin-ext.1", 500, 0},
-		{"1.1.1.1:80", "/ab", "GET", {{{0}}}, POLICY_ROUTE, "default.httpbin-ext.0", 0, 3000000000},
-		{"1.1.1.1:80", "/none/x", "GET", {{{0}}}, POLICY_NO_CLUSTER, "default.httpbin-ext.2", 500, 0},
-		{"1.1.1.1:80", "/none", "GET", {{{"x-a", "1"}}}, POLICY_NO_CLUSTER, "default.httpbin-ext.3", 500, 0},
-		{"1.1.1.1:80", "/a/b/c", "GET", {{{0}}}, POLICY_RESPOND, "default.httpbin-ext.1", 500, 0},
-		{"1.1.1.1:8080", "/a/b/c", "GET", {{{0}}}, POLICY_ROUTE, "default.second.0", 0, 0},
-	};
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "gateway.yaml", gateway);
-	fixture_build(&f);
-	if (f.report.errors > 0)
-		fixture_print(&f);
-	assert_int_equal(f.report.errors, 0);
-	fixture_expect(&f, REPORT_WARNING, "backend(none.org) not found");
-	fixture_expect(&f, REPORT_WARNING, "backend(service.default.svc.cluster.local) not found");
-	for (size_t i = 0; i < COUNT(table); i++) {
-		struct headers headers = table[i].headers;
-		struct policy_decision d;
-
-		decide_http(&f, table[i].to, "httpbin.org", table[i].path, &headers, &d);
-		if (d.action != table[i].action)
-			fail_msg("%s: action %d", table[i].path, d.action);
-		expect_text(d.route_name, table[i].route);
-		assert_int_equal(d.status, table[i].status);
-		assert_int_equal(d.timeout, table[i].timeout);
-		if (d.action == POLICY_ROUTE)
-			assert_string_equal(d.operation, "httpbin.org:80/*");
-	}
-	fixture_end(&f);
-}
-
 /* --- the task, and others */
 
 static void the_task(void **state)
@@ -655,20 +265,19 @@ static void the_task(void **state)
 		"  hosts:\n  - httpbin.org\n  http:\n  - timeout: 3s\n    route:\n      - destination:\n          host: httpbin.org\n"
 		"        weight: 100\n";
 	struct policy_decision d;
-	struct headers none = {{{NULL, NULL}}};
 	struct fixture f;
 
 	(void)state;
 	fixture_start(&f, MESH_REGISTRY_ONLY);
 	fixture_put(&f, "entries.yaml", entries);
 	fixture_build(&f);
-	decide_http(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &none, &d);
+	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_string_equal(d.route_name, "default");
 	assert_string_equal(d.operation, "httpbin.org:80/*");
 	assert_int_equal(d.timeout, 0);
 	fixture_put(&f, "service.yaml", service);
 	fixture_build(&f);
-	decide_http(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &none, &d);
+	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_null(d.route_name);
 	assert_string_equal(d.operation, "httpbin.org:80/*");
 	assert_string_equal(d.cluster_name, "outbound|80||httpbin.org");
@@ -676,19 +285,9 @@ static void the_task(void **state)
 	assert_true(store_remove(&f.store, "service.yaml"));
 	assert_true(store_remove(&f.store, "entries.yaml"));
 	fixture_build(&f);
-	decide_http(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &none, &d);
+	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_int_equal(d.action, POLICY_BLOCK);
 	fixture_end(&f);
-}
-
-static void expect_cluster(const struct fixture *f, enum policy_protocol protocol, const char *to, const char *name,
-	const char *expected)
-{
-	struct policy_facts facts = fixture_facts(protocol, to, name, NULL);
-	struct policy_decision d;
-
-	policy_decide(f->policy, &facts, &d);
-	expect_text(d.action == POLICY_ROUTE ? d.cluster_name : NULL, expected);
 }
 
 static void tls_and_tcp_routes(void **state)
@@ -717,185 +316,20 @@ static void tls_and_tcp_routes(void **state)
 	if (f.report.errors > 0)
 		fixture_print(&f);
 	assert_int_equal(f.report.errors, 0);
-	expect_cluster(&f, POLICY_TLS, "10.0.0.1:443", "a.org", "outbound|443||b.org");
-	expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "a.org", NULL);
-	expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "b.org", "outbound|443||b.org");
-	expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "x.w.org", "outbound|443||a.org");
-	expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "z.w.org", "outbound|443||*.w.org");
-	expect_cluster(&f, POLICY_OPAQUE, "10.1.0.1:9", NULL, "outbound|9||u.org");
-	expect_cluster(&f, POLICY_OPAQUE, "10.2.0.1:9", NULL, "outbound|9||t.org");
-	expect_cluster(&f, POLICY_OPAQUE, "192.0.2.1:9", NULL, "outbound|9||u.org");
-	fixture_end(&f);
-}
-
-static void destination_rules(void **state)
-{
-	static const char text[] =
-		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
-		"spec:\n  hosts: [a.org]\n  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}, {number: 81, name: b, protocol: HTTP}]\n"
-		"  resolution: STATIC\n  endpoints: [{address: 192.0.2.1, labels: {v: '1'}}, {address: 192.0.2.2, labels: {v: '2'}}]\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: b}\n"
-		"spec: {hosts: [b.a.org], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n"
-		"spec:\n  host: a.org\n  trafficPolicy:\n    connectionPool: {tcp: {maxConnections: 7, connectTimeout: 2s}}\n"
-		"    portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, sni: s.org, subjectAltNames: [n.org]}}]\n"
-		"  subsets: [{name: v2, labels: {v: '2'}, trafficPolicy: {connectionPool: {http: {maxRetries: 1}}}}]\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: w}\n"
-		"spec: {host: '*.a.org', trafficPolicy: {tls: {mode: SIMPLE}}}\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
-		"spec: {hosts: [a.org], http: [{match: [{port: 81}], route: [{destination: {host: a.org, subset: v2, port: {number: 81}}}]},\n"
-		"  {route: [{destination: {host: a.org, subset: v3}}]}]}\n";
-	const struct policy_cluster *cluster;
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "d.yaml", text);
-	fixture_build(&f);
-	assert_int_equal(f.report.errors, 0);
-	cluster = cluster_of(&f, "outbound|80||a.org");
-	assert_non_null(cluster->traffic.tls);
-	assert_string_equal(cluster->traffic.tls->sni, "s.org");
-	assert_string_equal(cluster->traffic.tls->subject_alt_names.items[0], "n.org");
-	assert_null(cluster->traffic.pool);
-	assert_int_equal(cluster->endpoints[0].port, 443);
-	cluster = cluster_of(&f, "outbound|81||a.org");
-	assert_null(cluster->traffic.tls);
-	assert_int_equal(cluster->traffic.pool->max_connections.value, 7);
-	assert_int_equal(cluster->traffic.pool->connect_timeout.nanoseconds, 2000000000);
-	cluster = cluster_of(&f, "outbound|81|v2|a.org");
-	assert_int_equal(cluster->endpoint_count, 1);
-	assert_int_equal(cluster->endpoints[0].address.bytes[15], 2);
-	assert_int_equal(cluster->traffic.pool->max_retries.value, 1);
-	assert_false(cluster->traffic.pool->max_connections.is_set);
-	assert_non_null(cluster_of(&f, "outbound|443||b.a.org")->traffic.tls);
-	fixture_expect(&f, REPORT_WARNING, "port 443 of b.a.org carries TLS already");
-	fixture_expect(&f, REPORT_WARNING, "destination host a.org, subset v3, port 80 is not declared");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:81", "a.org", "outbound|81|v2|a.org");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "a.org", NULL);
-	fixture_end(&f);
-}
-
-/* --- namespaces and Sidecars */
-
-static const char shared[] =
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: team}\n"
-	"spec: {hosts: [a.org], exportTo: [.], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n---\n"
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: b, namespace: team}\n"
-	"spec: {hosts: [b.org], exportTo: [other, default], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n---\n"
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c, namespace: team}\n"
-	"spec: {hosts: [c.org, '*.w.org'], ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: h, protocol: HTTP}], resolution: NONE}\n---\n"
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: d}\n"
-	"spec: {hosts: [c.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n";
-
-static void entries_are_exported(void **state)
-{
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "s.yaml", shared);
-	fixture_build(&f);
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "a.org", NULL);
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "b.org", "outbound|80||b.org");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "x.w.org", "outbound|80||*.w.org");
-	/* The pod's own namespace has the host, and so all of it. */
-	assert_string_equal(cluster_of(&f, "outbound|80||c.org")->namespace_, "default");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:81", "c.org", NULL);
-	fixture_expect(&f, REPORT_WARNING, "host c.org: ServiceEntry default/d of s.yaml holds, this one has no effect");
-	f.options.namespace_ = "team";
-	fixture_build(&f);
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "a.org", "outbound|80||a.org");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "b.org", NULL);
-	fixture_end(&f);
-}
-
-static void sidecars_filter(void **state)
-{
-	static const char text[] =
-		"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: root, namespace: istio-system}\n"
-		"spec: {outboundTrafficPolicy: {mode: ALLOW_ANY}}\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: own}\n"
-		"spec: {egress: [{port: {number: 81, protocol: HTTP, name: h}, hosts: ['*/c.org']}, {hosts: ['./*', 'team/*.w.org']}]}\n---\n"
-		"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: labelled}\n"
-		"spec: {workloadSelector: {labels: {app: web}}, outboundTrafficPolicy: {}, egress: [{hosts: ['~/*']}]}\n";
-	struct pair label = {"app", "web"};
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_AUDIT);
-	fixture_put(&f, "a.yaml", text);
-	fixture_put(&f, "s.yaml", shared);
-	fixture_build(&f);
-	assert_int_equal(f.report.errors, 0);
-	fixture_expect(&f, REPORT_WARNING, "REGISTRY_ONLY is meant");
-	assert_int_equal(f.policy->mode, MESH_AUDIT);
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "b.org", NULL);
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "c.org", "outbound|80||c.org");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "x.w.org", "outbound|80||*.w.org");
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:81", "x.w.org", NULL);
-	f.options.labels = (struct pairs){&label, 1};
-	fixture_build(&f);
-	assert_int_equal(f.policy->mode, MESH_REGISTRY_ONLY);
-	expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "c.org", NULL);
-	f.options.labels = (struct pairs){NULL, 0};
-	f.options.namespace_ = "elsewhere";
-	fixture_build(&f);
-	assert_int_equal(f.policy->mode, MESH_ALLOW_ANY);
-	fixture_end(&f);
-}
-
-/* --- hosts in several places */
-
-static void the_first_holds(void **state)
-{
-	static const char a[] = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
-				"spec: {hosts: [h.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n---\n"
-				"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
-				"spec: {hosts: [h.org], http: [{name: first, route: [{destination: {host: h.org}}]}]}\n";
-	static const char b[] = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: b}\n"
-				"spec: {hosts: [h.org], ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: h, protocol: HTTP}], resolution: NONE}\n---\n"
-				"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: b}\n"
-				"spec: {hosts: [h.org, u.org, '*.v.org'], http: [{name: second, route: [{destination: {host: h.org}}]}]}\n";
-	struct policy_decision d;
-	struct headers none = {{{NULL, NULL}}};
-	struct fixture f;
-
-	(void)state;
-	fixture_start(&f, MESH_REGISTRY_ONLY);
-	fixture_put(&f, "a.yaml", a);
-	fixture_put(&f, "b.yaml", b);
-	fixture_build(&f);
-	fixture_expect(&f, REPORT_WARNING, "b.yaml:1: ServiceEntry default/b: host h.org, port 80: ServiceEntry default/a of a.yaml holds");
-	fixture_expect(&f, REPORT_WARNING, "VirtualService default/b: host h.org: VirtualService default/a of a.yaml holds");
-	assert_int_equal(cluster_of(&f, "outbound|80||h.org")->resolution, SERVICE_DNS);
-	decide_http(&f, "1.1.1.1:80", "h.org", "/", &none, &d);
-	assert_string_equal(d.route_name, "first");
-	decide_http(&f, "1.1.1.1:81", "h.org", "/", &none, &d);
-	assert_string_equal(d.route_name, "first");
-	assert_string_equal(d.cluster_name, "outbound|81||h.org");
-	/* A host that only a VirtualService knows is one on port 80. */
-	fixture_expect(&f, REPORT_WARNING, "no ServiceEntry declares host u.org: it is routed on port 80 only");
-	decide_http(&f, "1.1.1.1:80", "u.org", "/", &none, &d);
-	assert_string_equal(d.route_name, "second");
-	assert_string_equal(d.cluster_name, "outbound|80||h.org");
-	decide_http(&f, "1.1.1.1:80", "x.v.org", "/", &none, &d);
-	assert_string_equal(d.route_name, "second");
-	decide_http(&f, "1.1.1.1:81", "u.org", "/", &none, &d);
-	assert_int_equal(d.action, POLICY_BLOCK);
-	/* When the first is gone, the second is there. */
-	assert_true(store_remove(&f.store, "a.yaml"));
-	fixture_build(&f);
-	decide_http(&f, "1.1.1.1:80", "h.org", "/", &none, &d);
-	assert_string_equal(d.route_name, "second");
-	assert_int_equal(d.cluster->resolution, SERVICE_NONE);
+	fixture_expect_cluster(&f, POLICY_TLS, "10.0.0.1:443", "a.org", "outbound|443||b.org");
+	fixture_expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "a.org", NULL);
+	fixture_expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "b.org", "outbound|443||b.org");
+	fixture_expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "x.w.org", "outbound|443||a.org");
+	fixture_expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "z.w.org", "outbound|443||*.w.org");
+	fixture_expect_cluster(&f, POLICY_OPAQUE, "10.1.0.1:9", NULL, "outbound|9||u.org");
+	fixture_expect_cluster(&f, POLICY_OPAQUE, "10.2.0.1:9", NULL, "outbound|9||t.org");
+	fixture_expect_cluster(&f, POLICY_OPAQUE, "192.0.2.1:9", NULL, "outbound|9||u.org");
 	fixture_end(&f);
 }
 
 static void tracing_may_be_off(void **state)
 {
 	struct policy_decision d;
-	struct headers none = {{{NULL, NULL}}};
 	struct fixture f;
 
 	(void)state;
@@ -903,7 +337,7 @@ static void tracing_may_be_off(void **state)
 	f.mesh.tracing = false;
 	fixture_put(&f, "entries.yaml", entries);
 	fixture_build(&f);
-	decide_http(&f, "1.2.3.4:80", "httpbin.org", "/", &none, &d);
+	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/", &d);
 	assert_null(d.operation);
 	fixture_end(&f);
 }
@@ -984,18 +418,8 @@ int main(void)
 		cmocka_unit_test(decisions_in_all_modes),
 		cmocka_unit_test(clusters_say_where_to_dial),
 		cmocka_unit_test(ports_have_owners),
-		cmocka_unit_test(rules_are_tried_in_order),
-		cmocka_unit_test(routes_say_what_to_do),
-		cmocka_unit_test(weights_are_kept),
-		cmocka_unit_test(faults_come_by_chance),
-		cmocka_unit_test(paths_are_rewritten),
-		cmocka_unit_test(gateway_routes),
 		cmocka_unit_test(the_task),
 		cmocka_unit_test(tls_and_tcp_routes),
-		cmocka_unit_test(destination_rules),
-		cmocka_unit_test(entries_are_exported),
-		cmocka_unit_test(sidecars_filter),
-		cmocka_unit_test(the_first_holds),
 		cmocka_unit_test(tracing_may_be_off),
 		cmocka_unit_test(suggestions_allow),
 		cmocka_unit_test(suggestions_fit),

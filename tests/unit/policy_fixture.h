@@ -113,4 +113,42 @@ static inline struct policy_facts fixture_facts(enum policy_protocol protocol, c
 	return facts;
 }
 
+/* The cluster of a name, which must be there. */
+static inline const struct policy_cluster *fixture_cluster(const struct fixture *f, const char *name)
+{
+	for (size_t i = 0; i < f->policy->cluster_count; i++)
+		if (strcmp(f->policy->clusters[i]->name, name) == 0)
+			return f->policy->clusters[i];
+	fail_msg("no cluster %s", name);
+	return NULL;
+}
+
+/* Decides for a request. */
+static inline void fixture_decide(const struct fixture *f, const char *to, const char *host, const char *path, struct policy_decision *d)
+{
+	struct policy_facts facts = fixture_facts(POLICY_HTTP, to, host, path);
+
+	policy_decide(f->policy, &facts, d);
+}
+
+/* NULL expects NULL. */
+static inline void fixture_expect_text(const char *text, const char *expected)
+{
+	if (expected == NULL)
+		assert_null(text);
+	else
+		assert_string_equal(text, expected);
+}
+
+/* Decides, and expects a cluster, or NULL for nothing that is declared. */
+static inline void fixture_expect_cluster(const struct fixture *f, enum policy_protocol protocol, const char *to, const char *name,
+	const char *expected)
+{
+	struct policy_facts facts = fixture_facts(protocol, to, name, NULL);
+	struct policy_decision d;
+
+	policy_decide(f->policy, &facts, &d);
+	fixture_expect_text(d.action == POLICY_ROUTE ? d.cluster_name : NULL, expected);
+}
+
 #endif

@@ -124,6 +124,8 @@ static void service_entry_warnings(void **state)
 		{"  hosts: [a.org]\n  resolution: NONE\n" PORT80, "spec.resolution: with NONE an application reaches any address"},
 		{"  hosts: [a.org]\n  resolution: DNS\n  ports: [{number: 53, name: dns, protocol: UDP}]\n",
 			"UDP does not go through the proxy"},
+		{"  hosts: ['*.a.org']\n  resolution: DNS\n  endpoints: [{address: b.org}]\n" PORT80,
+			"spec.hosts[0]: every name under *.a.org is sent to the endpoints"},
 		{"  hosts: [a.org]\n  resolution: STATIC\n" PORT80, "without endpoints nothing can be reached"},
 		{"  hosts: [a.org]\n  resolution: DNS\n", "service entry without ports has no effect"},
 		{"  hosts: [a.org]\n  resolution: DNS\n  colour: red\n" PORT80,
@@ -134,6 +136,35 @@ static void service_entry_warnings(void **state)
 
 	(void)state;
 	check_messages(ISTIO("ServiceEntry"), messages, COUNT(messages), REPORT_WARNING);
+}
+
+/* Lists that Kubernetes' schema would not let through, either. */
+static void lists_are_bounded(void **state)
+{
+	static const struct {
+		const char *head;
+		size_t count;
+		const char *problem;
+	} cases[] = {
+		{"  hosts: [", 257, "spec.hosts: must have at most 256 items"},
+		{"  hosts: [a.org]\n  addresses: [", 257, "spec.addresses: must have at most 256 items"},
+		{"  hosts: [a.org]\n  exportTo: [", 4097, "spec.exportTo: must have at most 4096 items"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		static char text[65536];
+		struct fixture f;
+		int used = snprintf(text, sizeof text, "%s%s", ISTIO("ServiceEntry"), cases[i].head);
+
+		for (size_t j = 0; j < cases[i].count; j++)
+			used += snprintf(text + used, sizeof text - (size_t)used, "10.0.0.1,");
+		(void)snprintf(text + used, sizeof text - (size_t)used, "]\n");
+		fixture_start(&f, MESH_REGISTRY_ONLY);
+		fixture_put(&f, "f", text);
+		fixture_expect(&f, REPORT_ERROR, cases[i].problem);
+		fixture_end(&f);
+	}
 }
 
 /* --- VirtualService */
@@ -406,84 +437,12 @@ static void heads(void **state)
 	}
 }
 
-/* --- mesh settings */
-
-static int read_mesh(const char *text, struct arena *arena, struct report *report, struct mesh *mesh)
-{
-	return mesh_read(arena, "mesh", text, strlen(text), report, mesh);
-}
-
-static void mesh_settings(void **state)
-{
-	struct arena arena = {.pieces = NULL};
-	struct report report = {.problems = NULL};
-	struct mesh mesh;
-
-	(void)state;
-	assert_int_equal(read_mesh("", &arena, &report, &mesh), 0);
-	assert_int_equal(mesh.mode, MESH_ALLOW_ANY);
-	assert_string_equal(mesh.access_log_file, "/dev/stdout");
-	assert_int_equal(mesh.detection_timeout, 300000000);
-	assert_int_equal(mesh.verify_destination, MESH_VERIFY_LOG);
-	assert_int_equal(read_mesh("outboundTrafficPolicy: {mode: AUDIT}\naccessLogFile: \"\"\naccessLogEncoding: JSON\n"
-				   "accessLogFormat: '%START_TIME%'\nconnectTimeout: 2s\nprotocolDetectionTimeout: 100ms\n"
-				   "dnsRefreshRate: 1m\nrootNamespace: root\nenableTracing: false\nweir: {verifyDestination: enforce}\n",
-				 &arena, &report, &mesh), 0);
-	assert_int_equal(report.errors + report.warnings, 0);
-	assert_int_equal(mesh.mode, MESH_AUDIT);
-	assert_string_equal(mesh.access_log_file, "");
-	assert_int_equal(mesh.access_log_encoding, MESH_JSON);
-	assert_string_equal(mesh.access_log_format, "%START_TIME%");
-	assert_int_equal(mesh.connect_timeout, 2000000000);
-	assert_int_equal(mesh.detection_timeout, 100000000);
-	assert_int_equal(mesh.dns_refresh_rate, 60000000000);
-	assert_string_equal(mesh.root_namespace, "root");
-	assert_int_equal(mesh.verify_destination, MESH_VERIFY_ENFORCE);
-	assert_false(mesh.tracing);
-	assert_int_equal(read_mesh("outboundTrafficPolicy: {}\nprotocolDetectionTimeout: 0s\nweir: {verifyDestination: 'off'}\n", &arena,
-				 &report, &mesh), 0);
-	assert_int_equal(mesh.mode, MESH_ALLOW_ANY);
-	assert_int_equal(mesh.detection_timeout, 0);
-	assert_int_equal(mesh.verify_destination, MESH_VERIFY_OFF);
-	report_free(&report);
-	arena_free(&arena);
-}
-
-static void broken_mesh_settings(void **state)
-{
-	static const struct {
-		const char *text;
-		const char *problem;
-	} cases[] = {
-		{"outboundTrafficPolicy: {mode: DENY}\n", "mesh:1: outboundTrafficPolicy.mode: unknown value \"DENY\""},
-		{"\naccessLogEncoding: XML\n", "mesh:2: accessLogEncoding: unknown value \"XML\"; valid: TEXT, JSON"},
-		{"connectTimeout: 0s\n", "duration must be greater than 1ms"},
-		{"connectTimeout: soon\n", "must be a duration"},
-		{"weir: {verifyDestination: maybe}\n", "valid: log, enforce, off"},
-		{"a: [\n", "neither YAML nor JSON"},
-		{"a: 1\n---\nb: 2\n", "mesh:2: a second document"},
-		{"[]\n", "must be an object"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct arena arena = {.pieces = NULL};
-		struct fixture f;
-
-		fixture_start(&f, MESH_AUDIT);
-		assert_true(read_mesh(cases[i].text, &arena, &f.report, &f.mesh) < 0);
-		fixture_expect(&f, REPORT_ERROR, cases[i].problem);
-		assert_int_equal(f.mesh.mode, MESH_AUDIT);
-		fixture_end(&f);
-		arena_free(&arena);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(service_entry_errors),
 		cmocka_unit_test(service_entry_warnings),
+		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(virtual_service_errors),
 		cmocka_unit_test(virtual_service_warnings),
 		cmocka_unit_test(http_route_errors),
@@ -491,8 +450,6 @@ int main(void)
 		cmocka_unit_test(destination_rule_errors),
 		cmocka_unit_test(sidecar_errors),
 		cmocka_unit_test(heads),
-		cmocka_unit_test(mesh_settings),
-		cmocka_unit_test(broken_mesh_settings),
 	};
 
 	return cmocka_run_group_tests_name("policy_resource", tests, NULL, NULL);
