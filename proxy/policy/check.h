@@ -21,10 +21,7 @@ void check_export_to(struct reader *r, const struct texts *export_to, bool none)
 /* Reads addresses into subnets, which are in the reader's arena; NULL after an error, or for none. */
 struct subnet *check_subnets(struct reader *r, const char *field, const struct texts *addresses);
 
-/*
- * Checks hosts with wildcards, and brings them into the form in which they are compared. `of` is how messages call the
- * owner of the hosts in Istio, for the host "*".
- */
+/* Checks hosts with wildcards, of which none may be "*", and brings them into the form in which they are compared. */
 void check_hosts(struct reader *r, const char *field, struct texts *hosts);
 
 /* The same for one text; `wildcard` says whether one is allowed. Returns the text to keep, or NULL after an error. */

@@ -46,7 +46,7 @@ enum policy_action {
 	POLICY_PASS,      /* on to where the application dialled: PassthroughCluster */
 	POLICY_BLOCK,     /* BlackHoleCluster: a reset; HTTP: block_all, `status` */
 	POLICY_ROUTE,     /* to one of the cluster's endpoints, or, where it has none by its resolution, as dialled */
-	POLICY_REDIRECT,  /* answer with `status` and the location of redirect_location() */
+	POLICY_REDIRECT,  /* answer with `status` and the location of rewrite_location() */
 	POLICY_RESPOND,   /* answer with `status`, and the body of `response` if there is one */
 	POLICY_NO_ROUTE,  /* HTTP: no rule of the host matches: `status`, NR route_not_found */
 	POLICY_NO_CLUSTER /* the rule names a destination that nobody declares: `status`, NC cluster_not_found */

@@ -12,7 +12,8 @@ static bool equal(const char *a, const char *b, size_t length, bool ignore_case)
 	return ignore_case ? strncasecmp(a, b, length) == 0 : memcmp(a, b, length) == 0;
 }
 
-bool match_string(const struct string_match *wanted, const char *text, size_t length)
+/* MATCH_NONE wants nothing. */
+static bool match_string(const struct string_match *wanted, const char *text, size_t length)
 {
 	const char *prefix = wanted->text != NULL ? wanted->text : "";
 	size_t size = strlen(prefix);

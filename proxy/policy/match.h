@@ -7,9 +7,6 @@
 
 #include "proxy/policy/decide.h"
 
-/* Whether a text is what is wanted. MATCH_NONE wants nothing. */
-bool match_string(const struct string_match *wanted, const char *text, size_t length);
-
 /* Whether a request fulfils all conditions. */
 bool match_request(const struct http_match *match, const struct policy_facts *facts);
 

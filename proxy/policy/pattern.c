@@ -3,6 +3,8 @@
  * Thompson's construction in one pass. Jumps count from their own place, so a piece of code can be moved and copied as
  * it is: an operator that comes behind its operand puts its instruction in front of it.
  */
+#include "proxy/policy/pattern.h"
+
 #include "proxy/policy/pattern_compiler.h"
 
 #include <assert.h>

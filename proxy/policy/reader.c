@@ -134,17 +134,6 @@ const char *reader_copy(struct reader *r, const char *text)
 	return copy != NULL ? copy : reader_no_memory(r);
 }
 
-const char *reader_format(struct reader *r, const char *format, ...)
-{
-	char text[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	return reader_copy(r, text);
-}
-
 /* --- objects and lists */
 
 static const struct reader_field *find_field(const struct reader_field *fields, size_t count, const char *name)

@@ -88,9 +88,8 @@ void *reader_no_memory(struct reader *r);
 /* Memory in the arena. Returns NULL, and marks the reader, when there is none. */
 void *reader_alloc(struct reader *r, size_t count, size_t size);
 
-/* A copy of a text in the arena, and a formatted text. They return NULL, and mark the reader, when memory is out. */
+/* A copy of a text in the arena. Returns NULL, and marks the reader, when memory is out. */
 const char *reader_copy(struct reader *r, const char *text);
-const char *reader_format(struct reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Reads a map's fields into an object. Unknown fields are warned of, null ones are absent. */
 void reader_object(struct reader *r, const struct node *node, const struct reader_field *fields, size_t count,

@@ -173,7 +173,7 @@ static int put_redirect_path(struct writer *w, const struct policy_decision *dec
 	return 0;
 }
 
-int redirect_location(const struct policy_decision *decision, const struct policy_facts *facts, char *out, size_t size)
+int rewrite_location(const struct policy_decision *decision, const struct policy_facts *facts, char *out, size_t size)
 {
 	const struct route_redirect *redirect = decision->redirect;
 	struct writer w = {out, size, 0};

@@ -14,6 +14,6 @@
 int rewrite_path(const struct policy_decision *decision, const struct policy_facts *facts, char *out, size_t size);
 
 /* The location of a POLICY_REDIRECT. Writes and returns as rewrite_path(). */
-int redirect_location(const struct policy_decision *decision, const struct policy_facts *facts, char *out, size_t size);
+int rewrite_location(const struct policy_decision *decision, const struct policy_facts *facts, char *out, size_t size);
 
 #endif

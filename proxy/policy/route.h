@@ -200,8 +200,7 @@ void route_read_rewrite(struct reader *r, const struct node *node, void *target)
 void route_read_redirect(struct reader *r, const struct node *node, void *target); /* const struct route_redirect * */
 void route_read_response(struct reader *r, const struct node *node, void *target); /* const struct direct_response * */
 
-/* Checks what Istio checks of one route. */
+/* Checks names and values of header changes. */
 void route_check_headers(struct reader *r, const struct route_headers *headers);
-void route_check_retries(struct reader *r, struct route_retries *retries);
 
 #endif

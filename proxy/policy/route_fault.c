@@ -85,7 +85,7 @@ static void read_retry_on(struct reader *r, struct route_retries *retries)
 	}
 }
 
-void route_check_retries(struct reader *r, struct route_retries *retries)
+static void check_retries(struct reader *r, struct route_retries *retries)
 {
 	bool has_text = retries->retry_on_text != NULL && *retries->retry_on_text != '\0';
 
@@ -115,7 +115,7 @@ static void read_retries(struct reader *r, const struct node *node, void *target
 	};
 
 	reader_object(r, node, fields, FIELD_COUNT(fields), target);
-	route_check_retries(r, target);
+	check_retries(r, target);
 }
 
 void route_read_retries(struct reader *r, const struct node *node, void *target)

@@ -51,7 +51,8 @@ bool service_protocol_is_tcp(enum service_protocol protocol)
 	return protocol >= SERVICE_TCP && protocol <= SERVICE_REDIS;
 }
 
-enum service_protocol service_protocol_parse(const char *text)
+/* As Istio does: without regard to case. */
+static enum service_protocol parse_protocol(const char *text)
 {
 	for (int i = 0; i < SERVICE_PROTOCOL_COUNT; i++)
 		if (strcasecmp(protocols[i], text) == 0)
@@ -79,7 +80,7 @@ static void read_port(struct reader *r, const struct node *node, void *target)
 	port->name = port->protocol_text = "";
 	reader_object(r, node, fields, FIELD_COUNT(fields), port);
 	if (port->protocol_text != NULL)
-		port->protocol = service_protocol_parse(port->protocol_text);
+		port->protocol = parse_protocol(port->protocol_text);
 }
 
 static void read_ports(struct reader *r, const struct node *node, void *target)

@@ -78,9 +78,6 @@ bool service_protocol_is_http(enum service_protocol protocol);
 bool service_protocol_is_tls(enum service_protocol protocol);
 bool service_protocol_is_tcp(enum service_protocol protocol);
 
-/* As Istio does: without regard to case. SERVICE_UNSUPPORTED for an unknown one. */
-enum service_protocol service_protocol_parse(const char *text);
-
 /* The resolution's name. */
 const char *service_resolution_name(enum service_resolution resolution);
 

@@ -48,7 +48,7 @@ static void check_decision(const struct policy_facts *facts, const struct policy
 	if (d->action == POLICY_ROUTE)
 		FUZZ_CHECK(d->cluster_name == d->cluster->name && d->cluster->port > 0);
 	if (d->action == POLICY_REDIRECT)
-		(void)redirect_location(d, facts, out, sizeof out);
+		(void)rewrite_location(d, facts, out, sizeof out);
 	if (d->rewrite != NULL)
 		(void)rewrite_path(d, facts, out, sizeof out);
 	if (d->action == POLICY_REDIRECT || d->action == POLICY_RESPOND)

@@ -229,7 +229,7 @@ static void check_path(const struct fixture *f, const char *host, const char *pa
 
 	policy_decide(f->policy, &facts, &d);
 	if (d.action == POLICY_REDIRECT)
-		length = redirect_location(&d, &facts, out, sizeof out);
+		length = rewrite_location(&d, &facts, out, sizeof out);
 	else
 		length = d.rewrite != NULL ? rewrite_path(&d, &facts, out, sizeof out) : -EINVAL;
 	if (length != (int)strlen(expected) || memcmp(out, expected, strlen(expected)) != 0)
@@ -240,7 +240,7 @@ static void check_path(const struct fixture *f, const char *host, const char *pa
 
 		assert_non_null(small);
 		if (d.action == POLICY_REDIRECT)
-			assert_int_equal(redirect_location(&d, &facts, small, (size_t)size), -ENOSPC);
+			assert_int_equal(rewrite_location(&d, &facts, small, (size_t)size), -ENOSPC);
 		else
 			assert_int_equal(rewrite_path(&d, &facts, small, (size_t)size), -ENOSPC);
 		free(small);
