@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/loader.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-/* A write within this many seconds before a read may have a sister with the same time stamp. */
-#define YOUNG_SECONDS 2
+#define PATH_SIZE 4096
 
 int loader_init(struct loader *loader, const char *directory)
 {
@@ -137,140 +132,42 @@ static struct loader_file *add_file(struct loader *loader, const char *name)
 	if (copy == NULL)
 		return NULL;
 	memmove(&loader->files[place + 1], &loader->files[place], (loader->count - place) * sizeof *loader->files);
-	loader->files[place] = (struct loader_file){.name = copy, .young = true};
+	loader->files[place] = (struct loader_file){.name = copy};
 	loader->count++;
 	return &loader->files[place];
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
+/* --- scanning */
 
-static uint64_t hash(const char *text, size_t length)
-{
-	uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < length; i++)
-		sum = (sum ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-	return sum;
-}
-
-/* --- reading */
-
-static int read_whole(int fd, size_t size, char *text)
-{
-	size_t used = 0;
-
-	while (used < size) {
-		ssize_t got = read(fd, text + used, size - used);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		/* Somebody is writing it: the next scan sees a new size. */
-		if (got == 0)
-			return -EAGAIN;
-		used += (size_t)got;
-	}
-	return 0;
-}
-
-/* Reads an open file. What it is like is noted before it is read, so that a write in between is a change. */
-static int read_file(int fd, struct stat *ret_seen, char **ret_text)
-{
-	char *text;
-	int rc;
-
-	if (fstat(fd, ret_seen) < 0)
-		return -errno;
-	if (!S_ISREG(ret_seen->st_mode))
-		return -EINVAL;
-	if (ret_seen->st_size > (off_t)LOADER_FILE_SIZE_MAX)
-		return -EFBIG;
-	text = malloc((size_t)ret_seen->st_size + 1);
-	if (text == NULL)
-		return -ENOMEM;
-	rc = read_whole(fd, (size_t)ret_seen->st_size, text);
-	if (rc < 0)
-		free(text);
-	else
-		*ret_text = text;
-	return rc;
-}
-
-static void report_broken(struct loader_file *file, const char *path, int code, struct report *report)
-{
-	struct report_place place = {.file = path};
-
-	if (file->broken)
-		return;
-	file->broken = true;
-	report_add(report, REPORT_ERROR, &place, "cannot be read: %s; what it said before holds", strerror(code));
-}
-
-/* Puts one file's content into the store, if it is new. Returns 1, 0 or -errno as loader_scan(). */
-static int put_file(struct loader_file *file, const char *path, int fd, struct store *store, struct report *report)
-{
-	struct timespec now;
-	struct stat seen = {.st_size = 0};
-	char *text = NULL;
-	uint64_t content;
-	int rc = read_file(fd, &seen, &text);
-
-	if (rc == -ENOMEM)
-		return rc;
-	if (rc < 0) {
-		report_broken(file, path, -rc, report);
-		return 0;
-	}
-	assert(text != NULL);
-	content = hash(text, (size_t)seen.st_size);
-	rc = file->seen.st_ino == 0 || file->content != content || file->broken ? 1 : 0;
-	if (rc == 1 && store_put(store, path, text, (size_t)seen.st_size, report) < 0)
-		rc = -ENOMEM;
-	free(text);
-	if (rc < 0)
-		return rc;
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	file->young = now.tv_sec - seen.st_mtim.tv_sec < YOUNG_SECONDS;
-	file->seen = seen;
-	file->content = content;
-	file->broken = false;
-	return rc;
-}
-
+/* Brings the store up to one file. Returns 1, 0 or -errno as loader_scan(). */
 static int scan_file(struct loader *loader, int directory, const char *name, struct store *store, struct report *report)
 {
 	struct loader_file *file = find_file(loader, name);
-	char path[4096];
-	struct stat now;
-	int fd;
+	char path[PATH_SIZE];
+	struct report_place place = {.file = path};
+	char *text = NULL;
+	size_t length = 0;
 	int rc;
 
 	if (file == NULL)
 		file = add_file(loader, name);
 	if (file == NULL)
 		return -ENOMEM;
-	file->present = true;
-	if (!file->young && fstatat(directory, name, &now, 0) == 0 && is_same(&now, &file->seen))
-		return 0;
 	(void)snprintf(path, sizeof path, "%s/%s", loader->directory, name);
-	fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT) {
-		file->present = false;
+	rc = watch_read(&file->watch, directory, name, &text, &length);
+	if (rc == -ENOMEM)
+		return rc;
+	/* A link that leads nowhere is a file that is not there. */
+	file->present = file->watch.error != ENOENT;
+	if (rc < 0 && file->present)
+		report_add(report, REPORT_ERROR, &place, "cannot be read: %s; what it said before holds", strerror(-rc));
+	if (rc <= 0)
 		return 0;
-	}
-	if (fd < 0) {
-		report_broken(file, path, errno, report);
-		return 0;
-	}
-	rc = put_file(file, path, fd, store, report);
-	(void)close(fd);
-	return rc;
+	rc = store_put(store, path, text, length, report);
+	free(text);
+	if (rc < 0)
+		watch_forget(&file->watch);
+	return rc < 0 ? rc : 1;
 }
 
 /* Withdraws the files that this scan did not see. Returns whether there were any. */
@@ -281,7 +178,7 @@ static bool remove_absent(struct loader *loader, struct store *store)
 
 	for (size_t i = 0; i < loader->count; i++) {
 		struct loader_file *file = &loader->files[i];
-		char path[4096];
+		char path[PATH_SIZE];
 
 		if (file->present) {
 			loader->files[kept++] = *file;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A directory of resources, and what changed in it. The only part of the policy that reads files.
+ * A directory of resources, and what changed in it. With watch.h, the only part of the policy that reads files.
  *
  * Files are those that end in .yaml, .yml or .json and do not begin with a dot; links are followed. A ConfigMap's volume
  * is such a directory: its names are links through "..data", which is exchanged whole.
@@ -9,20 +9,13 @@
 #define WEIR_POLICY_LOADER_H
 
 #include "proxy/policy/store.h"
+#include "proxy/policy/watch.h"
 #include "redirect/base/error.h"
-
-#include <sys/stat.h>
-
-/* Bytes of one file. */
-#define LOADER_FILE_SIZE_MAX (32u << 20)
 
 struct loader_file {
 	char *name;
-	struct stat seen;  /* when it was read */
-	uint64_t content;  /* a hash */
-	bool young;        /* it was written just before it was read: the clock may not tell the next write from that one */
-	bool broken;       /* it could not be read, which was said */
-	bool present;      /* in the scan that is going on */
+	struct watch watch;
+	bool present; /* in the scan that is going on */
 };
 
 struct loader {

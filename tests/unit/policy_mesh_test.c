@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mesh's settings: defaults, what may be set, and what is wrong.
+ * The mesh's settings: defaults, what may be set, and what is wrong. And the labels of the pod.
  */
 #include "tests/unit/policy_fixture.h"
+
+#include "proxy/policy/labels.h"
+
+#include <errno.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -82,11 +86,36 @@ static void broken_mesh_settings(void **state)
 	}
 }
 
+static void labels_of_the_pod(void **state)
+{
+	static const char *const broken[] = {"app", "app=web\n", "=\"x\"", "a=\"b\"c\"", "a=\"", "a=\"\\n\""};
+	static const char text[] = "app=\"web\"\n\napp.kubernetes.io/name=\"\"\nx=\"a=b\"";
+	struct arena arena = {.pieces = NULL};
+	struct pairs labels;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(labels_read(&arena, "", 0, &labels, &e), 0);
+	assert_int_equal(labels.count, 0);
+	assert_int_equal(labels_read(&arena, text, strlen(text), &labels, &e), 0);
+	assert_int_equal(labels.count, 3);
+	assert_string_equal(labels.items[0].name, "app");
+	assert_string_equal(labels.items[0].value, "web");
+	assert_string_equal(labels.items[1].value, "");
+	assert_string_equal(labels.items[2].value, "a=b");
+	for (size_t i = 0; i < COUNT(broken); i++) {
+		assert_int_equal(labels_read(&arena, broken[i], strlen(broken[i]), &labels, &e), -EINVAL);
+		assert_string_equal(e.text, "line 1 is not NAME=\"VALUE\"");
+	}
+	arena_free(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mesh_settings),
 		cmocka_unit_test(broken_mesh_settings),
+		cmocka_unit_test(labels_of_the_pod),
 	};
 
 	return cmocka_run_group_tests_name("policy_mesh", tests, NULL, NULL);
