@@ -269,12 +269,57 @@ static int make_optional(struct pattern_compiler *c, unsigned start, bool lazy)
 	return emit_split(c, start, 1, (int)(c->op_count - start) + 1, lazy);
 }
 
+/* Puts a piece in front of the code from `at` on. */
+static int copy_in_front(struct pattern_compiler *c, unsigned at, const struct pattern_op *piece, unsigned size)
+{
+	unsigned behind = c->op_count - at;
+
+	if (copy(c, piece, size) < 0)
+		return -EINVAL;
+	memmove(&c->ops[at + size], &c->ops[at], behind * sizeof *c->ops);
+	memcpy(&c->ops[at], piece, size * sizeof *piece);
+	return 0;
+}
+
+/* x{2,4} is xx(x(x)?)?, made from the inside out. With x{0,2}, the innermost one is there already. */
+static int make_optional_copies(struct pattern_compiler *c, unsigned start, const struct pattern_op *piece, unsigned size,
+	const struct repeat *repeat)
+{
+	unsigned at = repeat->least > 0 ? c->op_count : start;
+	int rc = 0;
+
+	for (int i = repeat->least; i < repeat->most && rc == 0; i++) {
+		if (i > 0)
+			rc = copy_in_front(c, at, piece, size);
+		if (rc == 0)
+			rc = make_optional(c, at, repeat->lazy);
+	}
+	return rc;
+}
+
+static int repeat_piece(struct pattern_compiler *c, unsigned start, const struct pattern_op *piece, unsigned size,
+	const struct repeat *repeat)
+{
+	unsigned last = start;
+	int rc = 0;
+
+	for (int i = 1; i < repeat->least && rc == 0; i++) {
+		last = c->op_count;
+		rc = copy(c, piece, size);
+	}
+	if (rc < 0 || repeat->most == repeat->least)
+		return rc;
+	if (repeat->most > 0)
+		return make_optional_copies(c, start, piece, size, repeat);
+	rc = make_plus(c, last, repeat->lazy);
+	return rc == 0 && repeat->least == 0 ? make_optional(c, start, repeat->lazy) : rc;
+}
+
 static int compile_repeat(struct pattern_compiler *c, unsigned start, const struct repeat *repeat)
 {
 	unsigned size = c->op_count - start;
 	struct pattern_op *piece;
-	unsigned last = start;
-	int rc = 0;
+	int rc;
 
 	if (repeat->least > PATTERN_REPEAT_MAX || repeat->most > PATTERN_REPEAT_MAX ||
 		(repeat->most >= 0 && repeat->most < repeat->least))
@@ -284,37 +329,12 @@ static int compile_repeat(struct pattern_compiler *c, unsigned start, const stru
 		return 0;
 	}
 	piece = malloc((size > 0 ? size : 1) * sizeof *piece);
-	if (piece == NULL)
-		return pattern_fail(c, "no memory for the expression");
+	if (piece == NULL) {
+		c->no_memory = true;
+		return -ENOMEM;
+	}
 	memcpy(piece, &c->ops[start], size * sizeof *piece);
-	for (int i = 1; rc == 0 && i < repeat->least; i++) {
-		last = c->op_count;
-		rc = copy(c, piece, size);
-	}
-	if (rc == 0 && repeat->most < 0)
-		rc = make_plus(c, last, repeat->lazy);
-	if (rc == 0 && repeat->most < 0 && repeat->least == 0)
-		rc = make_optional(c, start, repeat->lazy);
-	/* x{2,4} is xx(x(x)?)?, from the inside out. */
-	if (rc == 0 && repeat->most > 0) {
-		unsigned optional = repeat->least > 0 ? c->op_count : start;
-		int count = repeat->most - repeat->least;
-
-		for (int i = 0; rc == 0 && i < count; i++) {
-			if (i > 0 || repeat->least > 0) {
-				rc = copy(c, piece, size);
-				/* The copy belongs in front of what is optional already: all copies are alike, so it may as
-				 * well be moved there. */
-				if (rc == 0 && c->op_count - size > optional) {
-					memmove(&c->ops[optional + size], &c->ops[optional],
-						(c->op_count - size - optional) * sizeof *c->ops);
-					memcpy(&c->ops[optional], piece, size * sizeof *piece);
-				}
-			}
-			if (rc == 0)
-				rc = make_optional(c, optional, repeat->lazy);
-		}
-	}
+	rc = repeat_piece(c, start, piece, size, repeat);
 	free(piece);
 	return rc;
 }
@@ -408,10 +428,12 @@ int pattern_compile(struct arena *arena, const char *expression, const struct pa
 		return error_set(e, ENOMEM, "no memory for the expression");
 	c->next = expression;
 	rc = compile(c);
-	if (rc < 0)
-		rc = error_set(e, EINVAL, "error parsing regexp: %s: `%s`", c->problem, expression);
-	else
+	if (rc == 0)
 		rc = keep(c, arena, ret_pattern);
+	else if (c->no_memory)
+		rc = -ENOMEM;
+	else
+		rc = error_set(e, EINVAL, "error parsing regexp: %s: `%s`", c->problem, expression);
 	if (rc == -ENOMEM)
 		(void)error_set(e, ENOMEM, "no memory for the expression");
 	free(c);

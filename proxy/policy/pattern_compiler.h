@@ -20,6 +20,7 @@ struct pattern_compiler {
 	unsigned class_count;
 	unsigned group_count;
 	const char *problem; /* NULL: none so far */
+	bool no_memory;
 };
 
 /* Notes what is wrong. Returns -EINVAL. */
