@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/resource.h"
 
+#include "proxy/policy/name.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -139,6 +141,10 @@ static void check_head(struct reader *r, const struct kind *kind, const struct h
 		reader_error(r, "metadata.name", "name is required");
 	else if (strlen(head->name) > RESOURCE_NAME_MAX)
 		reader_error(r, "metadata.name", "name is longer than %u", RESOURCE_NAME_MAX);
+	else if (head->name[strspn(head->name, "abcdefghijklmnopqrstuvwxyz0123456789-.")] != '\0')
+		reader_error(r, "metadata.name", "name may have small letters, digits, \"-\" and \".\" only");
+	if (!name_is_label(head->namespace_))
+		reader_error(r, "metadata.namespace", "%s is not a valid namespace", head->namespace_);
 	if (head->spec == NULL)
 		reader_error(r, "spec", "spec is required");
 }

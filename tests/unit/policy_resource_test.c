@@ -410,6 +410,10 @@ static void heads(void **state)
 			"unknown version v1alpha2 of gateway.networking.k8s.io; valid: v1, v1beta1", 0},
 		{"apiVersion: networking.istio.io/v1\nkind: Sidecar\nspec: {}\n", REPORT_ERROR, "metadata.name: name is required", 0},
 		{"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: x}\n", REPORT_ERROR, "spec: spec is required", 0},
+		{"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: a/b}\nspec: {}\n", REPORT_ERROR,
+			"metadata.name: name may have small letters, digits, \"-\" and \".\" only", 0},
+		{"apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: a, namespace: n/m}\nspec: {}\n", REPORT_ERROR,
+			"metadata.namespace: n/m is not a valid namespace", 0},
 		{"# nothing\n", REPORT_WARNING, NULL, 0},
 		{"---\n---\nnull\n", REPORT_WARNING, NULL, 0},
 		{"apiVersion: v1\nkind: List\nitems:\n"

@@ -167,6 +167,92 @@ static void the_first_holds(void **state)
 	fixture_end(&f);
 }
 
+/* --- what a route, or a rule, asks of the pod */
+
+static void pods_are_matched(void **state)
+{
+	static const char text[] =
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
+		"spec: {hosts: [a.org, b.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS_ROUND_ROBIN}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
+		"spec:\n  hosts: [a.org]\n  http:\n"
+		"  - {name: labels, match: [{sourceLabels: {app: web}}], route: [{destination: {host: a.org}}]}\n"
+		"  - {name: space, match: [{sourceNamespace: other}], route: [{destination: {host: a.org}}]}\n"
+		"  - {name: gateway, match: [{gateways: [istio/egress]}], route: [{destination: {host: a.org}}]}\n"
+		"  - {name: mesh, match: [{gateways: [istio/egress, mesh]}], route: [{destination: {host: a.org}}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: b}\n"
+		"spec: {hosts: [b.org], gateways: [istio/egress], http: [{name: b, route: [{destination: {host: a.org}}]}]}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n"
+		"spec: {host: b.org, workloadSelector: {matchLabels: {app: web}}, trafficPolicy: {tls: {mode: SIMPLE}}}\n---\n"
+		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: root, namespace: istio-system}\n"
+		"spec: {host: '*.org', trafficPolicy: {connectionPool: {tcp: {maxConnections: 9}}}}\n";
+	struct pair label = {"app", "web"};
+	struct policy_decision d;
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, MESH_REGISTRY_ONLY);
+	fixture_put(&f, "p.yaml", text);
+	fixture_build(&f);
+	assert_int_equal(f.report.errors, 0);
+	fixture_decide(&f, "1.1.1.1:80", "a.org", "/", &d);
+	fixture_expect_text(d.route_name, "mesh");
+	assert_int_equal(d.cluster->resolution, SERVICE_DNS_ROUND_ROBIN);
+	assert_int_equal(d.cluster->traffic.pool->max_connections.value, 9);
+	fixture_decide(&f, "1.1.1.1:80", "b.org", "/", &d);
+	fixture_expect_text(d.route_name, "default");
+	assert_null(d.cluster->traffic.tls);
+	f.options.labels = (struct pairs){&label, 1};
+	fixture_build(&f);
+	fixture_decide(&f, "1.1.1.1:80", "a.org", "/", &d);
+	fixture_expect_text(d.route_name, "labels");
+	fixture_decide(&f, "1.1.1.1:80", "b.org", "/", &d);
+	assert_non_null(d.cluster->traffic.tls);
+	assert_null(d.cluster->traffic.pool);
+	f.options.labels = (struct pairs){NULL, 0};
+	f.options.namespace_ = "other";
+	fixture_build(&f);
+	fixture_decide(&f, "1.1.1.1:80", "a.org", "/", &d);
+	fixture_expect_text(d.route_name, "space");
+	fixture_end(&f);
+}
+
+/* A route in the namespace of its clients is for them alone; one beside its parent is for everybody. */
+static void routes_of_other_namespaces(void **state)
+{
+	static const char text[] =
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: shop}\n"
+		"spec: {hosts: [a.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n---\n"
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: team}\n"
+		"spec:\n  parentRefs: [{kind: ServiceEntry, group: networking.istio.io, name: a, namespace: shop},\n"
+		"    {kind: ServiceEntry, group: networking.istio.io, name: b, namespace: team}]\n"
+		"  rules: [{backendRefs: [{kind: Hostname, group: networking.istio.io, name: a.org, port: 80}]}]\n";
+	static const char beside[] =
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: s, namespace: shop}\n"
+		"spec:\n  parentRefs: [{kind: ServiceEntry, group: networking.istio.io, name: a}]\n"
+		"  rules: [{backendRefs: [{kind: Hostname, group: networking.istio.io, name: a.org, port: 80}]}]\n";
+	struct policy_decision d;
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, MESH_REGISTRY_ONLY);
+	fixture_put(&f, "a.yaml", text);
+	fixture_build(&f);
+	fixture_expect(&f, REPORT_WARNING, "HTTPRoute team/r: parent ServiceEntry team/b not found");
+	fixture_decide(&f, "1.1.1.1:80", "a.org", "/", &d);
+	fixture_expect_text(d.route_name, "default");
+	f.options.namespace_ = "team";
+	fixture_build(&f);
+	fixture_decide(&f, "1.1.1.1:80", "a.org", "/", &d);
+	fixture_expect_text(d.route_name, "team.r.0");
+	f.options.namespace_ = "default";
+	fixture_put(&f, "b.yaml", beside);
+	fixture_build(&f);
+	fixture_decide(&f, "1.1.1.1:80", "a.org", "/", &d);
+	fixture_expect_text(d.route_name, "shop.s.0");
+	fixture_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +260,8 @@ int main(void)
 		cmocka_unit_test(entries_are_exported),
 		cmocka_unit_test(sidecars_filter),
 		cmocka_unit_test(the_first_holds),
+		cmocka_unit_test(pods_are_matched),
+		cmocka_unit_test(routes_of_other_namespaces),
 	};
 
 	return cmocka_run_group_tests_name("policy_scope", tests, NULL, NULL);
