@@ -356,6 +356,8 @@ static void set_name(struct state *s)
 		return;
 	if (facts->protocol == POLICY_HTTP)
 		length = name_of_authority(facts->name, length);
+	if (!name_is_host(facts->name, length))
+		return;
 	canonical = name_canonical(s->name, facts->name, length);
 	s->name_length = canonical > 0 ? (size_t)canonical : 0;
 }

@@ -126,6 +126,24 @@ int name_canonical(char out[NAME_LENGTH_MAX], const char *host, size_t length)
 	return (int)length;
 }
 
+bool name_is_host(const char *text, size_t length)
+{
+	bool brackets = length > 2 && text[0] == '[' && text[length - 1] == ']';
+
+	if (brackets) {
+		text++;
+		length -= 2;
+	}
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+
+		if (brackets ? memchr("0123456789abcdefABCDEF:.", c, 24) == NULL :
+			       !is_alphanumeric(c) && c != '-' && c != '_' && c != '.')
+			return false;
+	}
+	return length > 0;
+}
+
 size_t name_of_authority(const char *authority, size_t length)
 {
 	const char *colon;

@@ -36,6 +36,12 @@ bool name_is_subset(const char *host, const char *of);
 int name_canonical(char out[NAME_LENGTH_MAX], const char *host, size_t length);
 
 /*
+ * Whether a text can be a host that somebody asks for: letters, digits, "-", "_" and ".", or an IPv6 address in brackets.
+ * Anything else may be read as another host by whoever is asked, whatever wildcard it ends like.
+ */
+bool name_is_host(const char *text, size_t length);
+
+/*
  * The host of an HTTP authority: without its port, whatever that is. Inside `authority`; returns the length.
  */
 size_t name_of_authority(const char *authority, size_t length);

@@ -114,6 +114,12 @@ static void subsets_of_names(void **state)
 	assert_false(name_is_subset("b.com", "*.b.com"));
 	assert_false(name_is_subset("*.com", "*.b.com"));
 	assert_false(name_is_subset("*.b.com", "a.b.com"));
+	assert_true(name_is_host("a_b-1.org", 9));
+	assert_true(name_is_host("[2001:DB8::1]", 13));
+	assert_false(name_is_host("", 0));
+	assert_false(name_is_host("[]", 2));
+	assert_false(name_is_host("[a.org]x", 8));
+	assert_false(name_is_host("a\0b", 3));
 	assert_int_equal(name_of_authority("a.org:80", 8), 5);
 	assert_int_equal(name_of_authority("[::1]:80", 8), 5);
 	assert_int_equal(name_of_authority("a.org", 5), 5);
