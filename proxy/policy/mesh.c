@@ -108,6 +108,7 @@ static void read_weir(struct reader *r, const struct node *node, void *target)
 {
 	static const struct reader_field fields[] = {
 		{"verifyDestination", read_verify, offsetof(struct mesh, verify_destination)},
+		{"refusePrivateAnswers", reader_boolean, offsetof(struct mesh, refuse_private_answers)},
 	};
 
 	reader_object(r, node, fields, FIELD_COUNT(fields), target);

@@ -30,6 +30,7 @@ struct mesh {
 	int64_t dns_refresh_rate;
 	const char *root_namespace;
 	enum mesh_verify verify_destination;
+	bool refuse_private_answers; /* addresses of no use on the internet, in answers for names of the public DNS */
 	bool tracing; /* whether routes tell their operation (x-envoy-decorator-operation) */
 };
 

@@ -29,7 +29,7 @@ static void mesh_settings(void **state)
 	assert_int_equal(mesh.verify_destination, MESH_VERIFY_LOG);
 	assert_int_equal(read_mesh("outboundTrafficPolicy: {mode: AUDIT}\naccessLogFile: \"\"\naccessLogEncoding: JSON\n"
 				   "accessLogFormat: '%START_TIME%'\nconnectTimeout: 2s\nprotocolDetectionTimeout: 100ms\n"
-				   "dnsRefreshRate: 1m\nrootNamespace: root\nenableTracing: false\nweir: {verifyDestination: enforce}\n",
+				   "dnsRefreshRate: 1m\nrootNamespace: root\nenableTracing: false\nweir: {verifyDestination: enforce, refusePrivateAnswers: true}\n",
 				 &arena, &report, &mesh), 0);
 	assert_int_equal(report.errors + report.warnings, 0);
 	assert_int_equal(mesh.mode, MESH_AUDIT);
@@ -42,11 +42,13 @@ static void mesh_settings(void **state)
 	assert_string_equal(mesh.root_namespace, "root");
 	assert_int_equal(mesh.verify_destination, MESH_VERIFY_ENFORCE);
 	assert_false(mesh.tracing);
-	assert_int_equal(read_mesh("outboundTrafficPolicy: {}\nprotocolDetectionTimeout: 0s\nweir: {verifyDestination: 'off'}\n", &arena,
+	assert_true(mesh.refuse_private_answers);
+	assert_int_equal(read_mesh("outboundTrafficPolicy: {}\nprotocolDetectionTimeout: 0s\nweir: {verifyDestination: off}\n", &arena,
 				 &report, &mesh), 0);
 	assert_int_equal(mesh.mode, MESH_ALLOW_ANY);
 	assert_int_equal(mesh.detection_timeout, 0);
 	assert_int_equal(mesh.verify_destination, MESH_VERIFY_OFF);
+	assert_false(mesh.refuse_private_answers);
 	/* What Istio knows and weir does not is told of; what nobody knows, too. */
 	assert_int_equal(read_mesh("defaultConfig: {}\ntrustDomain: x\ncolour: red\n", &arena, &report, &mesh), 0);
 	assert_int_equal(report.warnings, 3);
