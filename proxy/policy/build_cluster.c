@@ -180,6 +180,7 @@ static int make_cluster(struct builder *b, const struct store_item *item, const 
 	if (cluster == NULL)
 		return -ENOMEM;
 	cluster->namespace_ = item->resource->namespace_;
+	cluster->entry_name = item->resource->name;
 	cluster->entry = entry;
 	cluster->protocol = port->protocol;
 	cluster->resolution = entry->resolution;
@@ -221,8 +222,8 @@ static int add_cluster(struct builder *b, const struct store_item *item, struct 
 	int rc;
 
 	if (other != NULL && !is_apart(item->resource->service_entry, port)) {
-		build_warn(b, item, "host %s, port %d: ServiceEntry %s/%s of %s holds, this one has no effect", group->host,
-			port->number, group->owner->resource->namespace_, group->owner->resource->name, group->owner->batch->path);
+		build_warn(b, item, "host %s, port %d: ServiceEntry %s/%s holds, this one has no effect", group->host, port->number,
+			other->namespace_, other->entry_name);
 		return 0;
 	}
 	rc = make_cluster(b, item, group->host, port, &cluster);
@@ -312,6 +313,7 @@ static int find_subset(struct builder *b, const struct policy_cluster *whole, co
 	if (cluster == NULL)
 		return -ENOMEM;
 	cluster->namespace_ = whole->namespace_;
+	cluster->entry_name = whole->entry_name;
 	cluster->entry = whole->entry;
 	cluster->protocol = whole->protocol;
 	cluster->resolution = whole->resolution;

@@ -127,15 +127,13 @@ static int add_by_address(struct builder *b, struct prefix_index *addresses, str
 static int set_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_host *host)
 {
 	const struct build_service *service = find_service(b, BUILD_HTTP, group->host);
-	int rc;
 
 	if (service == NULL)
 		return build_attached_routes(b, group, port, host);
 	for (const struct build_attachment *a = group->attachments; a != NULL; a = a->next)
 		build_warn(b, a->item, "host %s: VirtualService %s/%s of %s holds, this one has no effect", group->host,
 			service->item->resource->namespace_, service->item->resource->name, service->item->batch->path);
-	rc = build_service_routes(b, service->item, port, host);
-	return rc;
+	return build_service_routes(b, service->item, port, host);
 }
 
 /* A request may also name the address that is declared for the host. */

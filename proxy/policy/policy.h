@@ -33,7 +33,8 @@ struct policy_cluster {
 	const char *host;
 	const char *subset;    /* "": none */
 	const char *operation; /* host, port and path as x-envoy-decorator-operation tells them */
-	const char *namespace_;
+	const char *namespace_; /* of the ServiceEntry, and its name */
+	const char *entry_name;
 	const struct service_entry *entry;
 	const struct policy_endpoint *endpoints; /* none with resolution NONE: the application's destination is dialled */
 	uint32_t endpoint_count;

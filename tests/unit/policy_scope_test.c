@@ -141,7 +141,7 @@ static void the_first_holds(void **state)
 	fixture_put(&f, "a.yaml", a);
 	fixture_put(&f, "b.yaml", b);
 	fixture_build(&f);
-	fixture_expect(&f, REPORT_WARNING, "b.yaml:1: ServiceEntry default/b: host h.org, port 80: ServiceEntry default/a of a.yaml holds");
+	fixture_expect(&f, REPORT_WARNING, "b.yaml:1: ServiceEntry default/b: host h.org, port 80: ServiceEntry default/a holds");
 	fixture_expect(&f, REPORT_WARNING, "VirtualService default/b: host h.org: VirtualService default/a of a.yaml holds");
 	assert_int_equal(fixture_cluster(&f, "outbound|80||h.org")->resolution, SERVICE_DNS);
 	fixture_decide(&f, "1.1.1.1:80", "h.org", "/", &d);
