@@ -33,6 +33,18 @@ static struct build_service *find_service(struct builder *b, enum build_class cl
 	return service;
 }
 
+static int own_port(struct builder *b, uint16_t port, unsigned owner)
+{
+	uint8_t **page = &b->policy->ports[port >> 8];
+
+	if (*page == NULL)
+		*page = arena_alloc(&b->policy->arena, 256);
+	if (*page == NULL)
+		return -ENOMEM;
+	(*page)[port & 255] |= (uint8_t)owner;
+	return 0;
+}
+
 /* Adds a host where there is none yet. */
 static int add_name(struct host_index *index, const char *name, uint16_t port, struct policy_host *host)
 {
@@ -233,25 +245,26 @@ static int put_tcp(struct builder *b, const struct policy_cluster *cluster)
 
 /* --- the whole */
 
+static unsigned owner_of(enum service_protocol protocol)
+{
+	if (protocol == SERVICE_UNSET)
+		return POLICY_PORT_HTTP | POLICY_PORT_TCP | POLICY_PORT_UNSET;
+	if (service_protocol_is_tls(protocol))
+		return POLICY_PORT_TLS;
+	return service_protocol_is_http(protocol) ? POLICY_PORT_HTTP : POLICY_PORT_TCP;
+}
+
 static int put_cluster(struct builder *b, const struct build_group *group, const struct policy_cluster *cluster)
 {
-	uint8_t *owners = &b->policy->ports[cluster->port];
-	int rc = 0;
+	unsigned owner = owner_of(cluster->protocol);
+	int rc = own_port(b, cluster->port, owner);
 
-	if (service_protocol_is_tls(cluster->protocol)) {
-		*owners |= POLICY_PORT_TLS;
-		return put_tls(b, cluster);
-	}
-	if (service_protocol_is_http(cluster->protocol) || cluster->protocol == SERVICE_UNSET) {
-		*owners |= POLICY_PORT_HTTP;
+	if (rc == 0 && (owner & POLICY_PORT_TLS) != 0)
+		rc = put_tls(b, cluster);
+	if (rc == 0 && (owner & POLICY_PORT_HTTP) != 0)
 		rc = put_http(b, group, cluster);
-	}
-	if (service_protocol_is_tcp(cluster->protocol) || cluster->protocol == SERVICE_UNSET) {
-		*owners |= POLICY_PORT_TCP;
-		rc = rc == 0 ? put_tcp(b, cluster) : rc;
-	}
-	if (cluster->protocol == SERVICE_UNSET)
-		*owners |= POLICY_PORT_UNSET;
+	if (rc == 0 && (owner & POLICY_PORT_TCP) != 0)
+		rc = put_tcp(b, cluster);
 	return rc;
 }
 
@@ -300,8 +313,8 @@ static int put_undeclared(struct builder *b, const char *name, struct build_serv
 	build_warn(b, service->item, "no ServiceEntry declares host %s: it is routed on port %d only", name, UNDECLARED_PORT);
 	if (rc < 0 || host->route_count == 0)
 		return rc;
-	b->policy->ports[UNDECLARED_PORT] |= POLICY_PORT_HTTP;
-	return add_name(&b->policy->http, name, UNDECLARED_PORT, host);
+	rc = own_port(b, UNDECLARED_PORT, POLICY_PORT_HTTP);
+	return rc == 0 ? add_name(&b->policy->http, name, UNDECLARED_PORT, host) : rc;
 }
 
 int build_service_host(struct builder *b, const char *host, enum build_class class, struct build_service *service)

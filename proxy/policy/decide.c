@@ -272,7 +272,7 @@ static bool decide_by_address(struct state *s)
 	const struct policy *policy = s->policy;
 	const struct policy_host *host = NULL;
 
-	if ((policy->ports[to->port] & (POLICY_PORT_TCP | POLICY_PORT_TLS)) != 0)
+	if ((policy_port_owners(policy, to->port) & (POLICY_PORT_TCP | POLICY_PORT_TLS)) != 0)
 		host = prefix_index_find(&policy->addresses, &to->address, to->port, &s->decision->probes);
 	if (host == NULL && s->facts->protocol == POLICY_HTTP2)
 		host = prefix_index_find(&policy->http_addresses, &to->address, to->port, &s->decision->probes);
@@ -308,7 +308,7 @@ static bool decide_by_name(struct state *s)
 static bool decide_by_resolved(struct state *s)
 {
 	const struct endpoint *to = &s->facts->destination;
-	unsigned owners = s->policy->ports[to->port];
+	unsigned owners = policy_port_owners(s->policy, to->port);
 	bool http2 = s->facts->protocol == POLICY_HTTP2 && (owners & POLICY_PORT_HTTP) != 0;
 	const char *names[POLICY_NAMES_MAX];
 	size_t count;
@@ -337,7 +337,7 @@ static bool decide_by_unset_address(struct state *s)
 	const struct endpoint *to = &s->facts->destination;
 	const struct policy_host *host;
 
-	if (s->facts->protocol != POLICY_HTTP || (s->policy->ports[to->port] & POLICY_PORT_UNSET) == 0)
+	if (s->facts->protocol != POLICY_HTTP || (policy_port_owners(s->policy, to->port) & POLICY_PORT_UNSET) == 0)
 		return false;
 	host = prefix_index_find(&s->policy->addresses, &to->address, to->port, &s->decision->probes);
 	if (host == NULL)

@@ -31,7 +31,9 @@ void policy_unref(struct policy *policy)
 
 unsigned policy_port_owners(const struct policy *policy, uint16_t port)
 {
-	return policy->ports[port];
+	const uint8_t *page = policy->ports[port >> 8];
+
+	return page != NULL ? page[port & 255] : 0;
 }
 
 static size_t host_index_size(const struct host_index *index)

@@ -105,7 +105,7 @@ struct policy {
 	size_t resolve_count;
 	struct policy_cluster **clusters; /* all of them, by age */
 	size_t cluster_count;
-	uint8_t ports[65536]; /* enum policy_port, or-ed */
+	uint8_t *ports[256]; /* enum policy_port, or-ed: by the port's high byte, and then by its low one; NULL: none */
 	_Atomic unsigned references;
 };
 

@@ -473,6 +473,108 @@ static void addresses_are_found(void **state)
 	prefix_index_free(&index);
 }
 
+/* --- indexes beside a search through everything */
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* A name of one to four labels out of three letters, so that most of them meet. */
+static void random_name(uint32_t *seed, char out[16])
+{
+	size_t labels = 1 + next_random(seed) % 4;
+	size_t used = 0;
+
+	for (size_t i = 0; i < labels; i++) {
+		if (i > 0)
+			out[used++] = '.';
+		out[used++] = (char)('a' + next_random(seed) % 3);
+	}
+	out[used] = '\0';
+}
+
+static bool falls_under(const char *name, const char *host)
+{
+	size_t length = strlen(name);
+	size_t size = strlen(host);
+
+	if (*host != '*')
+		return strcmp(name, host) == 0;
+	return length > size - 1 && strcmp(name + length - (size - 1), host + 1) == 0;
+}
+
+static void hosts_as_a_search_finds_them(void **state)
+{
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct host_index index = {.entries = NULL};
+		char hosts[40][16];
+		size_t count = 0;
+		unsigned probes = 0;
+
+		for (size_t i = 0; i < COUNT(hosts); i++) {
+			char *host = hosts[count];
+
+			host[0] = '*';
+			host[1] = '.';
+			random_name(&seed, next_random(&seed) % 2 == 0 ? host + 2 : host);
+			if (host_index_get(&index, host, 80) == NULL)
+				assert_int_equal(host_index_add(&index, host, 80, hosts[count++]), 0);
+		}
+		for (int i = 0; i < 200; i++) {
+			const char *best = NULL;
+			char name[16];
+
+			random_name(&seed, name);
+			for (size_t j = 0; j < count; j++)
+				if (falls_under(name, hosts[j]) &&
+					(best == NULL || *hosts[j] != '*' || (*best == '*' && strlen(hosts[j]) > strlen(best))))
+					best = hosts[j];
+			if (host_index_find(&index, name, strlen(name), 80, &probes) != best)
+				fail_msg("%s is not found as %s", name, best != NULL ? best : "nothing");
+		}
+		host_index_free(&index);
+	}
+}
+
+static void addresses_as_a_search_finds_them(void **state)
+{
+	uint32_t seed = 7;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct prefix_index index = {.entries = NULL};
+		struct subnet subnets[30];
+		size_t count = 0;
+		unsigned probes = 0;
+
+		for (size_t i = 0; i < COUNT(subnets); i++) {
+			struct subnet *subnet = &subnets[count];
+
+			*subnet = (struct subnet){.bits = (uint8_t)(100 + next_random(&seed) % 29)};
+			subnet->address.bytes[12] = (uint8_t)(next_random(&seed) % 4 << 6);
+			subnet->address.bytes[15] = (uint8_t)(next_random(&seed) % 4);
+			subnet_mask(&subnet->address, subnet->bits);
+			if (prefix_index_get(&index, subnet, 80) == NULL)
+				assert_int_equal(prefix_index_add(&index, &subnets[count++], 80, subnet), 0);
+		}
+		for (int i = 0; i < 200; i++) {
+			struct address address = {{[12] = (uint8_t)(next_random(&seed) % 4 << 6), [15] = (uint8_t)(next_random(&seed) % 4)}};
+			const struct subnet *best = NULL;
+
+			for (size_t j = 0; j < count; j++)
+				if (subnet_contains(&subnets[j], &address) && (best == NULL || subnets[j].bits > best->bits))
+					best = &subnets[j];
+			assert_ptr_equal(prefix_index_find(&index, &address, 80, &probes), best);
+		}
+		prefix_index_free(&index);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +593,8 @@ int main(void)
 		cmocka_unit_test(files_are_cut_into_documents),
 		cmocka_unit_test(hosts_are_found),
 		cmocka_unit_test(addresses_are_found),
+		cmocka_unit_test(hosts_as_a_search_finds_them),
+		cmocka_unit_test(addresses_as_a_search_finds_them),
 	};
 
 	return cmocka_run_group_tests_name("policy_base", tests, NULL, NULL);
