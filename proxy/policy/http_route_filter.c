@@ -96,6 +96,7 @@ static void finish_redirect(struct reader *r, const struct raw_redirect *raw, st
 	static const int codes[] = {301, 302, 303, 307, 308};
 	bool known = !raw->code.is_set;
 
+	redirect->omits_default_port = true;
 	redirect->scheme = raw->scheme;
 	redirect->authority = raw->hostname;
 	redirect->code = raw->code.is_set ? raw->code.value : 302;

@@ -173,20 +173,30 @@ static int put_redirect_path(struct writer *w, const struct policy_decision *dec
 	return 0;
 }
 
+/* The port that the location names; 0: none. */
+static unsigned location_port(const struct route_redirect *redirect, const struct policy_facts *facts, const char *scheme)
+{
+	unsigned port = redirect->port_kind == REDIRECT_PORT_NUMBER ? (unsigned)redirect->port : facts->destination.port;
+	bool implied = port == (strcmp(scheme, "https") == 0 ? 443u : 80u);
+
+	if (redirect->port_kind == REDIRECT_PORT_DEFAULT || (redirect->omits_default_port && implied))
+		return 0;
+	return port;
+}
+
 int rewrite_location(const struct policy_decision *decision, const struct policy_facts *facts, char *out, size_t size)
 {
 	const struct route_redirect *redirect = decision->redirect;
+	const char *scheme = redirect->scheme != NULL ? redirect->scheme : "http";
+	unsigned port = location_port(redirect, facts, scheme);
 	struct writer w = {out, size, 0};
-	bool new_port = redirect->port_kind != REDIRECT_PORT_DEFAULT;
-	char text[8];
+	char text[12];
 	int rc;
 
-	put_text(&w, redirect->scheme != NULL ? redirect->scheme : "http");
+	put_text(&w, scheme);
 	put_text(&w, "://");
-	put_host(&w, redirect, facts, new_port);
-	if (new_port) {
-		unsigned port = redirect->port_kind == REDIRECT_PORT_NUMBER ? (unsigned)redirect->port : facts->destination.port;
-
+	put_host(&w, redirect, facts, port != 0);
+	if (port != 0) {
 		(void)snprintf(text, sizeof text, ":%u", port);
 		put_text(&w, text);
 	}

@@ -142,6 +142,7 @@ struct route_redirect {
 	const char *authority;
 	const char *scheme;
 	enum redirect_port port_kind;
+	bool omits_default_port; /* a port that the scheme implies is not written (the Gateway API) */
 	int32_t port;
 	int32_t code; /* 0: 301 */
 };

@@ -241,6 +241,48 @@ static void clusters_say_where_to_dial(void **state)
 	fixture_end(&f);
 }
 
+static void endpoints_may_be_sockets(void **state)
+{
+	static const char text[] =
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: u}\n"
+		"spec: {hosts: [u.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC,\n"
+		"  endpoints: [{address: 'unix:///run/u.sock'}]}\n";
+	const struct policy_cluster *cluster;
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, MESH_REGISTRY_ONLY);
+	fixture_put(&f, "u.yaml", text);
+	fixture_build(&f);
+	fixture_expect_clean(&f);
+	cluster = fixture_cluster(&f, "outbound|80||u.org");
+	assert_int_equal(cluster->endpoint_count, 1);
+	assert_string_equal(cluster->endpoints[0].unix_path, "/run/u.sock");
+	assert_null(cluster->endpoints[0].name);
+	fixture_end(&f);
+}
+
+/* Where the application says both name and address, the mesh says what a mismatch means. */
+static void verification_is_a_setting(void **state)
+{
+	struct policy_facts facts = fixture_facts(POLICY_TLS, "1.2.3.4:443", "x.wild.org", NULL);
+	struct fixture f;
+
+	(void)state;
+	for (int verify = 0; verify < MESH_VERIFY_COUNT; verify++) {
+		struct policy_decision d;
+
+		fixture_start(&f, MESH_REGISTRY_ONLY);
+		f.mesh.verify_destination = (enum mesh_verify)verify;
+		fixture_put(&f, "entries.yaml", entries);
+		fixture_build(&f);
+		policy_decide(f.policy, &facts, &d);
+		assert_int_equal(d.action, POLICY_ROUTE);
+		assert_int_equal(d.verify, verify);
+		fixture_end(&f);
+	}
+}
+
 static void ports_have_owners(void **state)
 {
 	struct fixture f;
@@ -423,6 +465,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decisions_in_all_modes),
 		cmocka_unit_test(clusters_say_where_to_dial),
+		cmocka_unit_test(endpoints_may_be_sockets),
+		cmocka_unit_test(verification_is_a_setting),
 		cmocka_unit_test(ports_have_owners),
 		cmocka_unit_test(the_task),
 		cmocka_unit_test(tls_and_tcp_routes),

@@ -279,7 +279,11 @@ static void paths_are_rewritten(void **state)
 		"    filters: [{type: URLRewrite, urlRewrite: {hostname: x.org, path: {type: ReplaceFullPath, replaceFullPath: /whole}}}]\n"
 		"    backendRefs: [{kind: Hostname, group: networking.istio.io, name: g.org, port: 80}]\n"
 		"  - matches: [{path: {type: PathPrefix, value: /away}}]\n"
-		"    filters: [{type: RequestRedirect, requestRedirect: {hostname: y.org, path: {type: ReplacePrefixMatch, replacePrefixMatch: /there}}}]\n";
+		"    filters: [{type: RequestRedirect, requestRedirect: {hostname: y.org, path: {type: ReplacePrefixMatch, replacePrefixMatch: /there}}}]\n"
+		"  - matches: [{path: {type: PathPrefix, value: /tls}}]\n"
+		"    filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443}}]\n"
+		"  - matches: [{path: {type: PathPrefix, value: /default}}]\n"
+		"    filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 443}}]\n";
 	struct fixture f;
 
 	(void)state;
@@ -300,7 +304,9 @@ static void paths_are_rewritten(void **state)
 	check_path(&f, "g.org", "/cut", "/");
 	check_path(&f, "g.org", "/cut/a", "/a");
 	check_path(&f, "g.org", "/full/a?b", "/whole?b");
-	check_path(&f, "g.org", "/away/a?b", "http://y.org:80/there/a?b");
+	check_path(&f, "g.org", "/away/a?b", "http://y.org/there/a?b");
+	check_path(&f, "g.org:80", "/tls", "https://g.org:8443/tls");
+	check_path(&f, "g.org:80", "/default", "https://g.org/default");
 	check_path(&f, "r.org:80", "/s?q", "https://r.org/s?q");
 	check_path(&f, "r.org:8080", "/s", "https://r.org:8080/s");
 	check_path(&f, "r.org:80", "/p?q", "http://p.org:8080/p?q");
