@@ -9,17 +9,27 @@ declare -A may=(
 	[redirect/base]="redirect/base"
 	[redirect/plan]="redirect/base redirect/plan"
 	[redirect/nft]="redirect/base redirect/plan redirect/nft"
-	[cni]="redirect/base redirect/plan redirect/nft cni"
-	[init]="redirect/base redirect/plan redirect/nft init"
-	[proxy]="redirect/base proxy/log proxy/net"
+	[redirect/kernel]="redirect/base redirect/plan redirect/nft redirect/kernel"
+	[redirect/iptables]="redirect/base redirect/plan redirect/nft redirect/kernel redirect/iptables"
+	[cni]="redirect/base redirect/plan redirect/nft redirect/kernel cni"
+	[init]="redirect/base redirect/plan redirect/nft redirect/kernel redirect/iptables init"
+	[proxy]="redirect/base proxy/dns proxy/log proxy/net proxy/policy proxy/tls"
+	[proxy/dns]="redirect/base proxy/dns"
+	[proxy/http]="redirect/base proxy/http"
 	[proxy/log]="redirect/base proxy/log"
-	[proxy/net]="redirect/base proxy/log proxy/net"
+	[proxy/net]="redirect/base proxy/dns proxy/http proxy/log proxy/net proxy/policy proxy/tls"
+	[proxy/policy]="redirect/base proxy/policy"
+	[proxy/tls]="redirect/base proxy/tls"
 )
 # Library headers, and the only files that may include them.
 declare -A library=(
 	["libnftnl/"]="^redirect/nft/"
 	["libmnl/"]="^redirect/nft/"
 	["json-c/"]="^cni/config\.c$"
+	["yaml.h"]="^proxy/policy/yaml\.c$"
+	["llhttp"]="^proxy/http/codec\.c$"
+	["ares.h"]="^proxy/dns/query\.c$"
+	["openssl/"]="^proxy/tls/(context|peer|stream)\.c$"
 )
 
 result() { [ "$1" -eq 0 ] && echo "ok $2" || echo "not ok $2"; }

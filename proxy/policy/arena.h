@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory that is freed all at once: what one file says, and what one snapshot adds to it.
+ */
+#ifndef WEIR_POLICY_ARENA_H
+#define WEIR_POLICY_ARENA_H
+
+#include <stddef.h>
+
+/* Bytes of the first piece, and of the largest: pieces double, so that a file of one resource stays small. */
+#define ARENA_PIECE_MIN 512u
+#define ARENA_PIECE_MAX (64u << 10)
+
+struct arena_piece;
+
+/* {0} is an empty arena. */
+struct arena {
+	struct arena_piece *pieces; /* owned; the newest first */
+	size_t used;                /* of the newest */
+	size_t size;
+	size_t total; /* bytes of all pieces */
+};
+
+/* Zeroed memory for an object of any type. Returns NULL when there is none. */
+void *arena_alloc(struct arena *arena, size_t size);
+
+/* Zeroed memory for `count` objects of `size` bytes. Returns NULL when there is none. */
+void *arena_array(struct arena *arena, size_t count, size_t size);
+
+/* A NUL-terminated copy of `length` bytes. Returns NULL when there is no memory. */
+char *arena_copy(struct arena *arena, const char *text, size_t length);
+
+/* A formatted text. Returns NULL when there is no memory. */
+char *arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Frees everything, and leaves an empty arena. */
+void arena_free(struct arena *arena);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/policy/service_entry.h"
+
+#include "proxy/policy/name.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+#define FIELD_COUNT(fields) (sizeof(fields) / sizeof *(fields))
+
+/* --- protocols and resolutions */
+
+static const char *const protocols[] = {
+	[SERVICE_UNSET] = "",
+	[SERVICE_HTTP] = "HTTP",
+	[SERVICE_HTTP2] = "HTTP2",
+	[SERVICE_GRPC] = "GRPC",
+	[SERVICE_GRPC_WEB] = "GRPC-Web",
+	[SERVICE_HTTP_PROXY] = "HTTP_PROXY",
+	[SERVICE_HTTPS] = "HTTPS",
+	[SERVICE_TLS] = "TLS",
+	[SERVICE_TCP] = "TCP",
+	[SERVICE_MONGO] = "Mongo",
+	[SERVICE_MYSQL] = "MySQL",
+	[SERVICE_REDIS] = "Redis",
+	[SERVICE_UDP] = "UDP",
+};
+static_assert(sizeof protocols / sizeof *protocols == SERVICE_PROTOCOL_COUNT, "every protocol has a name");
+
+static const char *const resolutions[] = {
+	[SERVICE_NONE] = "NONE",
+	[SERVICE_STATIC] = "STATIC",
+	[SERVICE_DNS] = "DNS",
+	[SERVICE_DNS_ROUND_ROBIN] = "DNS_ROUND_ROBIN",
+};
+static_assert(sizeof resolutions / sizeof *resolutions == SERVICE_RESOLUTION_COUNT, "every resolution has a name");
+
+bool service_protocol_is_http(enum service_protocol protocol)
+{
+	return protocol >= SERVICE_HTTP && protocol <= SERVICE_HTTP_PROXY;
+}
+
+bool service_protocol_is_tls(enum service_protocol protocol)
+{
+	return protocol == SERVICE_HTTPS || protocol == SERVICE_TLS;
+}
+
+bool service_protocol_is_tcp(enum service_protocol protocol)
+{
+	return protocol >= SERVICE_TCP && protocol <= SERVICE_REDIS;
+}
+
+/* As Istio does: without regard to case. */
+static enum service_protocol parse_protocol(const char *text)
+{
+	for (int i = 0; i < SERVICE_PROTOCOL_COUNT; i++)
+		if (strcasecmp(protocols[i], text) == 0)
+			return (enum service_protocol)i;
+	return SERVICE_UNSUPPORTED;
+}
+
+const char *service_resolution_name(enum service_resolution resolution)
+{
+	return resolutions[resolution];
+}
+
+/* --- reading */
+
+static void read_port(struct reader *r, const struct node *node, void *target)
+{
+	static const struct reader_field fields[] = {
+		{"number", reader_integer, offsetof(struct service_port, number)},
+		{"protocol", reader_text, offsetof(struct service_port, protocol_text)},
+		{"name", reader_text, offsetof(struct service_port, name)},
+		{"targetPort", reader_integer, offsetof(struct service_port, target_port)},
+	};
+	struct service_port *port = target;
+
+	port->name = port->protocol_text = "";
+	reader_object(r, node, fields, FIELD_COUNT(fields), port);
+	if (port->protocol_text != NULL)
+		port->protocol = parse_protocol(port->protocol_text);
+}
+
+static void read_ports(struct reader *r, const struct node *node, void *target)
+{
+	struct service_entry *entry = target;
+
+	entry->ports = reader_items(r, node, sizeof *entry->ports, read_port, "service entry port may not be null",
+		&entry->port_count);
+}
+
+static void read_endpoint_ports(struct reader *r, const struct node *node, void *target)
+{
+	struct service_endpoint *endpoint = target;
+	size_t i = 0;
+
+	if (node->type != NODE_MAP) {
+		reader_error(r, "", "must be an object of port names and numbers");
+		return;
+	}
+	if (node->count == 0)
+		return;
+	endpoint->ports = reader_alloc(r, node->count, sizeof *endpoint->ports);
+	if (endpoint->ports == NULL)
+		return;
+	for (const struct node_item *item = node->first; item != NULL; item = item->next, i++) {
+		reader_enter(r, item->key);
+		endpoint->ports[i].name = reader_copy(r, item->key);
+		reader_integer(r, item->value, &endpoint->ports[i].number);
+		reader_leave(r);
+	}
+	endpoint->port_count = node->count;
+}
+
+static void read_endpoint(struct reader *r, const struct node *node, void *target)
+{
+	static const struct reader_field fields[] = {
+		{"address", reader_text, offsetof(struct service_endpoint, address)},
+		{"ports", read_endpoint_ports, 0},
+		{"labels", reader_pairs, offsetof(struct service_endpoint, labels)},
+		{"weight", reader_integer, offsetof(struct service_endpoint, weight)},
+		{"network", NULL, 0},
+		{"locality", NULL, 0},
+		{"serviceAccount", reader_ignore, 0},
+	};
+	struct service_endpoint *endpoint = target;
+
+	endpoint->address = "";
+	reader_object(r, node, fields, FIELD_COUNT(fields), endpoint);
+}
+
+static void read_endpoints(struct reader *r, const struct node *node, void *target)
+{
+	struct service_entry *entry = target;
+
+	entry->endpoints = reader_items(r, node, sizeof *entry->endpoints, read_endpoint, "endpoint cannot be nil",
+		&entry->endpoint_count);
+}
+
+static void read_location(struct reader *r, const struct node *node, void *target)
+{
+	static const char *const words[] = {"MESH_EXTERNAL", "MESH_INTERNAL"};
+	bool *external = target;
+
+	*external = reader_word(r, node, words, FIELD_COUNT(words), 0) == 0;
+}
+
+/* An enum's value may also be written as its number, but nobody does. */
+static void read_resolution(struct reader *r, const struct node *node, void *target)
+{
+	enum service_resolution *resolution = target;
+
+	if (node->type == NODE_SCALAR) {
+		for (int i = 0; i < SERVICE_RESOLUTION_COUNT; i++) {
+			if (strcmp(node->text, resolutions[i]) == 0) {
+				*resolution = (enum service_resolution)i;
+				return;
+			}
+		}
+	}
+	reader_error(r, "", "unsupported resolution type %.64s", node->type == NODE_SCALAR ? node->text : "");
+}
+
+static void read_selector(struct reader *r, const struct node *node, void *target)
+{
+	static const struct reader_field fields[] = {{"labels", reader_pairs, 0}};
+	struct pairs *labels = reader_alloc(r, 1, sizeof *labels);
+	const struct pairs **selector = target;
+
+	if (labels != NULL)
+		reader_object(r, node, fields, FIELD_COUNT(fields), labels);
+	*selector = labels;
+}
+
+void service_entry_read(struct reader *r, const struct node *node, void *target)
+{
+	static const struct reader_field fields[] = {
+		{"hosts", reader_texts, offsetof(struct service_entry, hosts)},
+		{"addresses", reader_texts, offsetof(struct service_entry, addresses)},
+		{"ports", read_ports, 0},
+		{"location", read_location, offsetof(struct service_entry, external)},
+		{"resolution", read_resolution, offsetof(struct service_entry, resolution)},
+		{"endpoints", read_endpoints, 0},
+		{"workloadSelector", read_selector, offsetof(struct service_entry, selector)},
+		{"exportTo", reader_texts, offsetof(struct service_entry, export_to)},
+		{"subjectAltNames", reader_texts, offsetof(struct service_entry, subject_alt_names)},
+	};
+	struct service_entry *entry = target;
+
+	entry->external = true;
+	reader_object(r, node, fields, FIELD_COUNT(fields), entry);
+	/* What could not be read is not worth a second complaint about what it would mean. */
+	if (!r->failed)
+		service_entry_check(r, entry);
+}

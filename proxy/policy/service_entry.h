@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ServiceEntry: hosts outside the mesh, and how they are reached.
+ */
+#ifndef WEIR_POLICY_SERVICE_ENTRY_H
+#define WEIR_POLICY_SERVICE_ENTRY_H
+
+#include "proxy/policy/reader.h"
+#include "proxy/policy/subnet.h"
+
+enum service_protocol {
+	SERVICE_UNSET, /* told by the first bytes */
+	SERVICE_HTTP,
+	SERVICE_HTTP2,
+	SERVICE_GRPC,
+	SERVICE_GRPC_WEB,
+	SERVICE_HTTP_PROXY,
+	SERVICE_HTTPS,
+	SERVICE_TLS,
+	SERVICE_TCP,
+	SERVICE_MONGO,
+	SERVICE_MYSQL,
+	SERVICE_REDIS,
+	SERVICE_UDP,
+	SERVICE_PROTOCOL_COUNT,
+	SERVICE_UNSUPPORTED = SERVICE_PROTOCOL_COUNT
+};
+
+enum service_resolution {
+	SERVICE_NONE,            /* where the application dialled */
+	SERVICE_STATIC,          /* the endpoints' addresses */
+	SERVICE_DNS,             /* all addresses of the host, or of the endpoints' names */
+	SERVICE_DNS_ROUND_ROBIN, /* the first address of the newest answer */
+	SERVICE_RESOLUTION_COUNT
+};
+
+struct service_port {
+	const char *name;
+	const char *protocol_text; /* as written */
+	enum service_protocol protocol;
+	int32_t number;
+	int32_t target_port; /* 0: the same */
+};
+
+struct service_endpoint_port {
+	const char *name;
+	int32_t number;
+};
+
+struct service_endpoint {
+	const char *address; /* IP, name, or "unix:///path" */
+	struct service_endpoint_port *ports;
+	size_t port_count;
+	struct pairs labels;
+	int32_t weight;
+};
+
+struct service_entry {
+	struct texts hosts; /* small letters, without a dot at the end */
+	struct texts addresses;
+	struct subnet *subnets; /* the addresses; as many */
+	struct service_port *ports;
+	size_t port_count;
+	struct service_endpoint *endpoints;
+	size_t endpoint_count;
+	struct texts export_to;
+	struct texts subject_alt_names;
+	const struct pairs *selector; /* workloadSelector.labels; NULL: none */
+	enum service_resolution resolution;
+	bool external; /* location */
+};
+
+/* Hosts, addresses and ports of one entry, as in Kubernetes' schema of it. */
+#define SERVICE_ENTRY_ITEM_MAX 256u
+
+/* How a protocol is recognised on the wire. */
+bool service_protocol_is_http(enum service_protocol protocol);
+bool service_protocol_is_tls(enum service_protocol protocol);
+bool service_protocol_is_tcp(enum service_protocol protocol);
+
+/* The resolution's name. */
+const char *service_resolution_name(enum service_resolution resolution);
+
+/* Reads the spec of a ServiceEntry into a struct service_entry, and checks it. */
+void service_entry_read(struct reader *r, const struct node *node, void *target);
+
+/* What service_entry_read() checks at the end: everything that takes more than one field, or Istio's words. */
+void service_entry_check(struct reader *r, struct service_entry *entry);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/policy/suggest.h"
+
+#include "proxy/policy/name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Of a host, what fits into the name of a resource, with the port. Names may have dots, so no two hosts share one. */
+#define HOST_PART_MAX 240
+
+/* The host that can be declared, in `out`. Returns false where an address, or nothing that is a host, was told. */
+static bool find_host(const struct policy_facts *facts, char out[NAME_LENGTH_MAX + 1])
+{
+	size_t length = facts->name_length;
+	struct address address;
+	int canonical;
+
+	if (facts->name == NULL || (facts->protocol != POLICY_HTTP && facts->protocol != POLICY_TLS))
+		return false;
+	if (facts->protocol == POLICY_HTTP)
+		length = name_of_authority(facts->name, length);
+	canonical = name_canonical(out, facts->name, length);
+	if (canonical < 0)
+		return false;
+	out[canonical] = '\0';
+	return memchr(out, '\0', (size_t)canonical) == NULL && name_check_full(out, NULL) == 0 &&
+	       address_parse(out, (size_t)canonical, &address) < 0;
+}
+
+/* What tells no host is declared by its address. The entry's host is then a name for the log, and nothing else. */
+static const char *suggest_address(char out[SUGGEST_SIZE], const struct policy_facts *facts)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	char label[ADDRESS_TEXT_SIZE];
+	unsigned port = facts->destination.port;
+
+	(void)address_format(text, &facts->destination.address);
+	memcpy(label, text, sizeof label);
+	for (char *c = label; *c != '\0'; c++)
+		if (*c == '.' || *c == ':')
+			*c = '-';
+	(void)snprintf(out, SUGGEST_SIZE,
+		"apiVersion: networking.istio.io/v1\n"
+		"kind: ServiceEntry\n"
+		"metadata:\n"
+		"  name: ip-%s-%u\n"
+		"spec:\n"
+		"  hosts: [\"ip-%s-%u.internal\"]\n"
+		"  addresses: [\"%s\"]\n"
+		"  ports: [{number: %u, name: tcp, protocol: TCP}]\n"
+		"  resolution: NONE\n"
+		"  location: MESH_EXTERNAL\n",
+		label, port, label, port, text, port);
+	return out;
+}
+
+const char *policy_suggest(char out[SUGGEST_SIZE], const struct policy_facts *facts)
+{
+	char host[NAME_LENGTH_MAX + 1];
+	bool http = facts->protocol == POLICY_HTTP;
+	unsigned port = facts->destination.port;
+
+	if (!find_host(facts, host))
+		return suggest_address(out, facts);
+	(void)snprintf(out, SUGGEST_SIZE,
+		"apiVersion: networking.istio.io/v1\n"
+		"kind: ServiceEntry\n"
+		"metadata:\n"
+		"  name: \"%.*s-%u\"\n"
+		"spec:\n"
+		"  hosts: [\"%s\"]\n"
+		"  ports: [{number: %u, name: %s, protocol: %s}]\n"
+		"  resolution: DNS\n"
+		"  location: MESH_EXTERNAL\n",
+		HOST_PART_MAX, host, port, host, port, http ? "http" : "https", http ? "HTTP" : "HTTPS");
+	return out;
+}
