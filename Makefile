@@ -25,6 +25,11 @@ REDIRECT_PACKAGES := libnftnl libmnl
 CNI_PACKAGES := json-c
 TEST_PACKAGES := cmocka
 
+# Debian 12 has llhttp as source only.
+LLHTTP := $(shell $(PKG_CONFIG) --exists libllhttp && echo libllhttp)
+LLHTTP_SOURCE ?= /usr/share/llhttp
+LLHTTP_INCLUDE ?= /usr/share/include/llhttp
+
 # What the code needs, whatever a packager puts into CFLAGS.
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fPIE -pthread
 override CFLAGS += -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -57,7 +62,10 @@ endif
 
 PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 
-.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean
+# Without llhttp's own warnings.
+LLHTTP_CFLAGS := $(if $(LLHTTP),$(shell $(PKG_CONFIG) --cflags libllhttp),-isystem $(LLHTTP_INCLUDE))
+
+.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean cflags
 all: $(PROGRAMS)
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
@@ -69,6 +77,7 @@ BASE_OBJECTS := $(call objects,redirect/base)
 REDIRECT_OBJECTS := $(call objects,redirect/plan redirect/nft)
 CNI_OBJECTS := $(call objects,cni)
 INIT_OBJECTS := $(call objects,init)
+HTTP_OBJECTS := $(call objects,proxy/http)
 PROXY_OBJECTS := $(call objects,proxy/net proxy/log)
 
 ifdef STATIC
@@ -80,7 +89,11 @@ $(B)/libbase.a: $(BASE_OBJECTS)
 $(B)/libredirect.a: $(REDIRECT_OBJECTS)
 $(B)/libcni.a: $(CNI_OBJECTS)
 $(B)/libinit.a: $(INIT_OBJECTS)
+$(B)/libhttp.a: $(HTTP_OBJECTS)
+$(B)/libllhttp.a: $(patsubst $(LLHTTP_SOURCE)/%.c,$(B)/obj/llhttp/%.o,$(wildcard $(LLHTTP_SOURCE)/*.c))
 $(B)/libproxy.a: $(PROXY_OBJECTS)
+
+$(B)/obj/proxy/http/codec.o: override CFLAGS += $(LLHTTP_CFLAGS)
 
 $(B)/%.a:
 	$(call say,AR,$@)
@@ -90,16 +103,23 @@ $(B)/obj/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+$(B)/obj/llhttp/%.o: $(LLHTTP_SOURCE)/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -w $(LLHTTP_CFLAGS) -c -o $@ $<
+
 # --- programs
 
 REDIRECT_LIBS = $(shell $(PKG_CONFIG) --libs $(REDIRECT_PACKAGES))
 CNI_LIBS = $(shell $(PKG_CONFIG) --libs $(CNI_PACKAGES))
+LLHTTP_LIBS = $(if $(LLHTTP),$(shell $(PKG_CONFIG) --libs libllhttp),$(B)/libllhttp.a)
+LLHTTP_FILE := $(if $(LLHTTP),,$(B)/libllhttp.a)
 
 $(B)/weir-cni: $(B)/obj/cni/main.o $(B)/libcni.a $(B)/libredirect.a $(B)/libbase.a
 $(B)/weir-cni: LDLIBS += $(REDIRECT_LIBS) $(CNI_LIBS)
 $(B)/weir-init: $(B)/obj/init/main.o $(B)/libinit.a $(B)/libredirect.a $(B)/libbase.a
 $(B)/weir-init: LDLIBS += $(REDIRECT_LIBS)
-$(B)/weir-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libbase.a
+$(B)/weir-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libhttp.a $(B)/libbase.a $(LLHTTP_FILE)
+$(B)/weir-proxy: LDLIBS += $(LLHTTP_LIBS)
 
 $(PROGRAMS):
 	$(call say,LD,$@)
@@ -124,11 +144,12 @@ install: all
 
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
-TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
+TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libhttp.a $(B)/libredirect.a $(B)/libbase.a \
+	$(LLHTTP_FILE)
 
 $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) \
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) $(LLHTTP_LIBS) \
 		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
 # Fuzz targets run their corpus, unless they are linked with libFuzzer.
@@ -137,7 +158,8 @@ FUZZ_MAIN := $(if $(FUZZ),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/replay.o)
 
 $(FUZZ_PROGRAMS): $(B)/%: $(B)/obj/%.o $(B)/obj/tests/fuzz/replay.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS) \
+		$(LLHTTP_LIBS)
 
 # What tests preload into the programs. The sanitizers' own code belongs to the programs.
 FAULT_LIBRARY := $(B)/tests/fault/libfault.so
@@ -179,6 +201,10 @@ bench:
 lint:
 	$(Q)tests/deps build test lint
 	$(Q)tests/lint
+
+# What a compiler needs to know of outside libraries, for tests/lint.
+cflags:
+	@echo $(LLHTTP_CFLAGS)
 
 clean:
 	rm -rf build

@@ -12,6 +12,7 @@ declare -A may=(
 	[cni]="redirect/base redirect/plan redirect/nft cni"
 	[init]="redirect/base redirect/plan redirect/nft init"
 	[proxy]="redirect/base proxy/log proxy/net"
+	[proxy/http]="redirect/base proxy/http"
 	[proxy/log]="redirect/base proxy/log"
 	[proxy/net]="redirect/base proxy/log proxy/net"
 )
@@ -20,6 +21,7 @@ declare -A library=(
 	["libnftnl/"]="^redirect/nft/"
 	["libmnl/"]="^redirect/nft/"
 	["json-c/"]="^cni/config\.c$"
+	["llhttp"]="^proxy/http/codec\.c$"
 )
 
 result() { [ "$1" -eq 0 ] && echo "ok $2" || echo "not ok $2"; }
