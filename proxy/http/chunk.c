@@ -102,12 +102,20 @@ static int step(struct http_chunk *chunk, char c)
 	}
 }
 
-enum http_problem http_chunk_check(struct http_chunk *chunk, const char *data, size_t size, unsigned runs,
-	size_t *ret_good)
+/* Whether a byte is of an extension or of a trailer, by the states around it. */
+static bool is_hidden(int before, int after)
+{
+	return after == EXTENSION || after == NAME || after == VALUE || after == VALUE_LF || before == VALUE_LF;
+}
+
+enum http_problem http_chunk_check(struct http_chunk *chunk, const char *data, size_t size, unsigned *runs,
+	size_t *ret_good, bool *ret_hidden)
 {
 	size_t i = 0;
 
-	while (i < size && chunk->state != DONE && (chunk->state != DATA || runs > 0)) {
+	*ret_hidden = false;
+	while (i < size && chunk->state != DONE && (chunk->state != DATA || *runs > 0)) {
+		struct http_chunk before = *chunk;
 		int next;
 
 		if (chunk->state == DATA) {
@@ -115,7 +123,7 @@ enum http_problem http_chunk_check(struct http_chunk *chunk, const char *data, s
 
 			i += piece;
 			chunk->size -= piece;
-			runs--;
+			--*runs;
 			if (chunk->size == 0)
 				chunk->state = DATA_CR;
 			continue;
@@ -125,6 +133,11 @@ enum http_problem http_chunk_check(struct http_chunk *chunk, const char *data, s
 			*ret_good = i;
 			return HTTP_BAD_SYNTAX;
 		}
+		if (i > 0 && is_hidden(before.state, next) != *ret_hidden) {
+			*chunk = before;
+			break;
+		}
+		*ret_hidden = is_hidden(before.state, next);
 		chunk->state = (uint8_t)next;
 		i++;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks the bytes of a chunked body (RFC 9112 section 7.1) before llhttp decodes them, since its versions differ in
- * what they let through: a size is hexadecimal digits and nothing else, extensions are printable, every line and every
- * chunk ends in CRLF, and trailers are well-formed headers. Pure.
+ * Checks the bytes of a chunked body (RFC 9112 section 7.1) before llhttp decodes them, since its versions differ in what
+ * they let through: a size is hexadecimal digits and nothing else, an extension is of tokens, every line and every chunk
+ * ends in CRLF, and trailers are well-formed headers. What nobody passes on, extensions and trailers, ends here. Pure.
  */
 #ifndef WEIR_PROXY_HTTP_CHUNK_H
 #define WEIR_PROXY_HTTP_CHUNK_H
@@ -26,11 +26,12 @@ struct http_chunk {
 #define HTTP_CHUNK_START ((struct http_chunk){.state = 0})
 
 /*
- * Goes on with the next bytes: up to the end of the body, up to where the payload of `runs` chunks has been gone
- * through, or up to what is wrong. Returns HTTP_FINE, or HTTP_BAD_SYNTAX; `*ret_good` bytes are all right.
+ * Goes on with the next bytes: up to the end of the body, to where the payload of `*runs` chunks has been gone through
+ * (which it counts down), to where an extension or a trailer begins or ends, or to what is wrong. Returns HTTP_FINE, or
+ * HTTP_BAD_SYNTAX; `*ret_good` bytes are all right, and `*ret_hidden` says whether they are such an extension or trailer.
  */
-enum http_problem http_chunk_check(struct http_chunk *chunk, const char *data, size_t size, unsigned runs,
-	size_t *ret_good);
+enum http_problem http_chunk_check(struct http_chunk *chunk, const char *data, size_t size, unsigned *runs,
+	size_t *ret_good, bool *ret_hidden);
 
 /* Whether the body has ended. */
 bool http_chunk_is_done(const struct http_chunk *chunk);

@@ -129,27 +129,43 @@ static bool execute(struct http_codec *codec, const char *data, size_t size, str
 	return (code == HPE_PAUSED || code == HPE_PAUSED_UPGRADE) && llhttp_get_error_pos(&parser) == data + size;
 }
 
+/* Chunks, and what is between them. */
+static enum http_problem decode_chunks(struct http_codec *codec, const char *data, size_t size,
+	struct http_payload *payload, size_t *taken)
+{
+	unsigned runs = HTTP_CODEC_RUNS_MAX;
+
+	for (;;) {
+		bool hidden;
+		size_t good;
+		enum http_problem problem = http_chunk_check(&codec->chunk, data + *taken, size - *taken, &runs, &good, &hidden);
+
+		codec->done = http_chunk_is_done(&codec->chunk);
+		if (!hidden && !execute(codec, data + *taken, good, payload))
+			return HTTP_BAD_SYNTAX;
+		*taken += good;
+		if (problem != HTTP_FINE || good == 0 || codec->done)
+			return problem;
+	}
+}
+
 enum http_problem http_codec_decode(struct http_codec *codec, const char *data, size_t size,
 	struct http_payload *ret_payload, size_t *ret_taken)
 {
-	enum http_problem problem = HTTP_FINE;
-
 	ret_payload->count = 0;
 	ret_payload->size = 0;
 	*ret_taken = 0;
 	if (codec->done)
 		return HTTP_FINE;
-	if (codec->body == HTTP_BODY_CHUNKED) {
-		problem = http_chunk_check(&codec->chunk, data, size, HTTP_CODEC_RUNS_MAX, ret_taken);
-		codec->done = http_chunk_is_done(&codec->chunk);
-	} else if (codec->body == HTTP_BODY_LENGTH) {
+	if (codec->body == HTTP_BODY_CHUNKED)
+		return decode_chunks(codec, data, size, ret_payload, ret_taken);
+	*ret_taken = size;
+	if (codec->body == HTTP_BODY_LENGTH) {
 		*ret_taken = size < codec->left ? size : (size_t)codec->left;
 		codec->left -= *ret_taken;
 		codec->done = codec->left == 0;
-	} else {
-		*ret_taken = size;
 	}
-	return execute(codec, data, *ret_taken, ret_payload) ? problem : HTTP_BAD_SYNTAX;
+	return execute(codec, data, *ret_taken, ret_payload) ? HTTP_FINE : HTTP_BAD_SYNTAX;
 }
 
 enum http_problem http_codec_end(struct http_codec *codec)
