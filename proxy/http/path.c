@@ -41,7 +41,10 @@ static size_t dot_size(const char *at, const char *end)
 	return escaped_at(at, end) == '.' ? 3 : 0;
 }
 
-/* Dots of a segment that is nothing else, 1 or 2, with what it and its slash take; 0: it is another segment. */
+/*
+ * Dots of a segment that is nothing else, 1 or 2, with what it and its slash take; 0: it is another segment. To some
+ * servers "..;x" is "..", so it is here, too.
+ */
 static unsigned dots_at(const struct reader *reader, size_t *ret_size)
 {
 	size_t size = dot_size(reader->next, reader->end);
@@ -52,6 +55,11 @@ static unsigned dots_at(const struct reader *reader, size_t *ret_size)
 
 		dots += second > 0;
 		size += second;
+	}
+	if (dots > 0 && size == dots && reader->next + size < reader->end && reader->next[size] == ';') {
+		const char *slash = memchr(reader->next, '/', (size_t)(reader->end - reader->next));
+
+		size = (size_t)((slash != NULL ? slash : reader->end) - reader->next);
 	}
 	if (dots == 0 || (reader->next + size < reader->end && !is_slash(reader->next[size])))
 		return 0;
@@ -99,6 +107,25 @@ static void put_escaped(struct http_writer *to, char c)
 	http_writer_put_byte(to, digits[(uint8_t)c & 15]);
 }
 
+/* Bytes of a hexadecimal digit, escaped or not; 0: there is none. */
+static size_t digit_size(const char *at, const char *end)
+{
+	int escaped = escaped_at(at, end);
+
+	if (escaped >= 0)
+		return hex_of((char)escaped) >= 0 ? 3 : 0;
+	return at < end && hex_of(*at) >= 0;
+}
+
+/* Whether a "%" that escapes nothing would do so once the escapes behind it are gone. */
+static bool would_escape(const char *at, const char *end)
+{
+	size_t first = digit_size(at + 1, end);
+	size_t second = first > 0 ? digit_size(at + 1 + first, end) : 0;
+
+	return second > 0 && first + second > 2;
+}
+
 /* A byte that is no slash, or an escape. */
 static void put_byte(struct http_writer *to, struct reader *reader)
 {
@@ -110,7 +137,7 @@ static void put_byte(struct http_writer *to, struct reader *reader)
 	} else if (escaped >= 0) {
 		http_writer_put(to, (struct http_text){reader->next, 3});
 		reader->next += 3;
-	} else if (needs_escape(*reader->next)) {
+	} else if (needs_escape(*reader->next) || (*reader->next == '%' && would_escape(reader->next, reader->end))) {
 		put_escaped(to, *reader->next++);
 	} else {
 		http_writer_put_byte(to, *reader->next++);
@@ -144,9 +171,9 @@ enum http_problem http_path_normalise(struct http_writer *to, struct http_text p
 	} else if (fragment == NULL && is_normal((struct http_text){reader.next, (size_t)(reader.end - reader.next)})) {
 		return HTTP_FINE;
 	}
+	if (memmem(reader.next, (size_t)(reader.end - reader.next), "%00", 3) != NULL)
+		return HTTP_BAD_PATH;
 	while (reader.next < reader.end && !to->failed) {
-		if (escaped_at(reader.next, reader.end) == 0)
-			return HTTP_BAD_PATH;
 		if (is_slash(*reader.next))
 			put_slash(to, &reader, start);
 		else
