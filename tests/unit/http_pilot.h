@@ -57,10 +57,9 @@ static inline void pilot_text_add(struct pilot_text *text, const void *data, siz
 
 static inline void pilot_start(struct pilot *pilot, const struct http_route *route)
 {
-	*pilot = (struct pilot){.route = route, .service_time = 7};
-	pilot->io = malloc(sizeof *pilot->io);
-	if (pilot->io == NULL)
-		abort();
+	static struct http_io io; /* as a worker's, it serves one call after the other, whosever it is */
+
+	*pilot = (struct pilot){.io = &io, .route = route, .service_time = 7};
 	http_io_init(pilot->io);
 	http_date_write(pilot->io->date, 1795562625);
 	for (unsigned i = 0; i < HTTP_RANDOM_SIZE; i++)
@@ -74,7 +73,6 @@ static inline void pilot_start(struct pilot *pilot, const struct http_route *rou
 static inline void pilot_end(struct pilot *pilot)
 {
 	http_exchange_free(&pilot->exchange);
-	free(pilot->io);
 	free(pilot->to_client.data);
 	free(pilot->to_upstream.data);
 	free(pilot->log.data);
@@ -256,7 +254,8 @@ static inline void pilot_fly(struct pilot *pilot, const char *client, size_t cli
 				j += response_piece)
 				(void)pilot_upstream(pilot, response + j,
 					response_size - j < response_piece ? response_size - j : response_piece);
-			if (closes && attempts == pilot->attempts)
+			if (closes && attempts == pilot->attempts && requests == pilot->requests &&
+				!http_exchange_is_tunnel(&pilot->exchange))
 				pilot_upstream_ends(pilot, false);
 			if (attempts == pilot->attempts && requests == pilot->requests)
 				pilot->asked = false;
