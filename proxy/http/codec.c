@@ -29,7 +29,7 @@ static int add_run(llhttp_t *parser, const char *at, size_t length)
 
 	if (payload == NULL || payload->count == HTTP_CODEC_RUNS_MAX)
 		return -1;
-	payload->runs[payload->count++] = (struct iovec){(void *)(uintptr_t)at, length};
+	payload->runs[payload->count++] = (struct http_text){at, length};
 	payload->size += length;
 	return 0;
 }
@@ -41,7 +41,7 @@ static const llhttp_settings_t settings_bodiless = {
 /* Whether llhttp need look at the target: of absolute ones its versions know other forms than target.h does. */
 static bool is_usual(const struct http_head *head)
 {
-	return head->target.data == NULL || head->target.data[0] == '/' ||
+	return head->method.data == NULL || head->target.data[0] == '/' ||
 	       http_text_equal(head->method, HTTP_TEXT("CONNECT"));
 }
 

@@ -11,8 +11,6 @@
 #include "proxy/http/framing.h"
 #include "proxy/http/writer.h"
 
-#include <sys/uio.h>
-
 /* Pieces of payload that one step may bring: more chunks wait for the next. */
 #define HTTP_CODEC_RUNS_MAX 32
 
@@ -29,7 +27,7 @@ struct http_codec {
 
 /* Payload, as slices of the bytes that were decoded. */
 struct http_payload {
-	struct iovec runs[HTTP_CODEC_RUNS_MAX];
+	struct http_text runs[HTTP_CODEC_RUNS_MAX];
 	unsigned count;
 	size_t size; /* of all of them */
 };

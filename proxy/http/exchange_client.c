@@ -101,8 +101,8 @@ static bool keep(struct http_transaction *transaction, const struct http_payload
 	if (transaction->kept == NULL)
 		return false;
 	for (unsigned i = 0; i < payload->count; i++) {
-		memcpy(transaction->kept + transaction->kept_size, payload->runs[i].iov_base, payload->runs[i].iov_len);
-		transaction->kept_size += (uint32_t)payload->runs[i].iov_len;
+		memcpy(transaction->kept + transaction->kept_size, payload->runs[i].data, payload->runs[i].size);
+		transaction->kept_size += (uint32_t)payload->runs[i].size;
 	}
 	return true;
 }

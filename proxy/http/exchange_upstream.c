@@ -20,7 +20,7 @@ static enum http_event fail_with(struct http_io *io, enum http_failure failure)
 enum http_event http_exchange_connected(struct http_exchange *exchange, struct http_io *io)
 {
 	struct http_transaction *transaction = exchange->now;
-	struct iovec kept = {transaction->kept, transaction->kept_size};
+	struct http_text kept = {transaction->kept, transaction->kept_size};
 
 	assert(transaction->state == HTTP_STATE_WAITING);
 	transaction->state = HTTP_STATE_SENDING;

@@ -40,8 +40,10 @@ void http_pieces_add(struct http_pieces *pieces, const void *data, size_t size)
 		return;
 	}
 	assert(pieces->count < HTTP_PIECES_MAX);
-	/* What is written from is never written to. */
-	pieces->items[pieces->count++] = (struct iovec){(void *)(uintptr_t)data, size};
+	last = &pieces->items[pieces->count++];
+	/* struct iovec has no const; what is written from is never written to. */
+	memcpy(&last->iov_base, &data, sizeof data);
+	last->iov_len = size;
 }
 
 void http_pieces_add_written(struct http_pieces *pieces, const struct http_writer *memory, size_t start)
@@ -64,7 +66,7 @@ static void put_chunk_size(struct http_writer *to, size_t size)
 	http_writer_put(to, HTTP_TEXT("\r\n"));
 }
 
-void http_pieces_add_payload(struct http_pieces *pieces, struct http_io *io, const struct iovec *runs, unsigned count,
+void http_pieces_add_payload(struct http_pieces *pieces, struct http_io *io, const struct http_text *runs, unsigned count,
 	bool chunked, bool last)
 {
 	static const char line_end[] = "\r\n";
@@ -73,13 +75,13 @@ void http_pieces_add_payload(struct http_pieces *pieces, struct http_io *io, con
 	size_t size = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		size += runs[i].iov_len;
+		size += runs[i].size;
 	if (chunked && size > 0) {
 		put_chunk_size(&io->memory, size);
 		http_pieces_add_written(pieces, &io->memory, start);
 	}
 	for (unsigned i = 0; i < count; i++)
-		http_pieces_add(pieces, runs[i].iov_base, runs[i].iov_len);
+		http_pieces_add(pieces, runs[i].data, runs[i].size);
 	if (chunked && size > 0)
 		http_pieces_add(pieces, line_end, sizeof line_end - 1);
 	if (chunked && last)

@@ -12,6 +12,8 @@
 #include "proxy/http/request.h"
 #include "proxy/http/response.h"
 
+#include <sys/uio.h>
+
 /* Pieces of one direction, and bytes of memory for those that the proxy makes. */
 #define HTTP_PIECES_MAX 160
 #define HTTP_MEMORY_SIZE (512u << 10)
@@ -57,7 +59,7 @@ void http_pieces_add(struct http_pieces *pieces, const void *data, size_t size);
 void http_pieces_add_written(struct http_pieces *pieces, const struct http_writer *memory, size_t start);
 
 /* Adds payload, in one chunk if it is to be chunked, and with `last` the end of the chunks. */
-void http_pieces_add_payload(struct http_pieces *pieces, struct http_io *io, const struct iovec *runs, unsigned count,
+void http_pieces_add_payload(struct http_pieces *pieces, struct http_io *io, const struct http_text *runs, unsigned count,
 	bool chunked, bool last);
 
 #endif

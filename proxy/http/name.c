@@ -16,7 +16,7 @@
 /* Makes letters lower case, and leaves digits and "-" alone. */
 #define LOWER 0x2020202020202020u
 
-#define TEXT(literal) {literal, sizeof literal - 1}
+#define TEXT(literal) {(literal), sizeof(literal) - 1}
 #define JQ HTTP_NAME_JOIN_REQUEST
 #define JS HTTP_NAME_JOIN_RESPONSE
 #define DQ HTTP_NAME_DROP_REQUEST

@@ -23,9 +23,10 @@ static int hex_of(char c)
 /* The byte that is escaped at a place, or -1. */
 static int escaped_at(const char *at, const char *end)
 {
-	if (end - at < 3 || *at != '%' || hex_of(at[1]) < 0 || hex_of(at[2]) < 0)
-		return -1;
-	return hex_of(at[1]) << 4 | hex_of(at[2]);
+	int high = end - at >= 3 && *at == '%' ? hex_of(at[1]) : -1;
+	int low = high >= 0 ? hex_of(at[2]) : -1;
+
+	return low >= 0 ? high * 16 + low : -1;
 }
 
 static bool is_slash(char c)

@@ -19,6 +19,10 @@
 /* An x-request-id's length: a UUID (RFC 9562 section 4). */
 #define UUID_SIZE 36
 
+/* Names for the log. */
+#define NAME_COUNT 6
+static_assert(sizeof(struct http_names) == NAME_COUNT * sizeof(struct http_text), "all names are told");
+
 struct own {
 	enum http_name name;
 	struct http_text value;
@@ -261,10 +265,10 @@ void http_request_write(struct http_writer *to, const struct http_request *reque
 /* Names behind a place move with what is there. */
 static void move_names(struct http_names *names, const char *place, ptrdiff_t by)
 {
-	struct http_text *all[] = {&names->method, &names->path, &names->authority, &names->user_agent, &names->request_id,
+	struct http_text *all[NAME_COUNT] = {&names->method, &names->path, &names->authority, &names->user_agent, &names->request_id,
 		&names->forwarded_for};
 
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+	for (unsigned i = 0; i < NAME_COUNT; i++)
 		if (all[i]->data != NULL && all[i]->data > place)
 			all[i]->data += by;
 }
@@ -272,7 +276,7 @@ static void move_names(struct http_names *names, const char *place, ptrdiff_t by
 void http_request_count(struct http_writer *written, unsigned attempt, struct http_names *names)
 {
 	static const struct http_text name = HTTP_TEXT("\r\nx-envoy-attempt-count: ");
-	char digits[ATTEMPT_GROWTH];
+	char digits[ATTEMPT_GROWTH] = {0};
 	struct http_writer number = {.data = digits, .capacity = sizeof digits};
 	char *value = memmem(written->data, written->size, name.data, name.size);
 	char *end = written->data + written->size;

@@ -4,7 +4,7 @@
 #define STATUS_FIRST 100
 #define STATUS_LAST 511
 
-#define TEXT(literal) {literal, sizeof literal - 1}
+#define TEXT(literal) {(literal), sizeof(literal) - 1}
 
 static const struct http_text reasons[STATUS_LAST - STATUS_FIRST + 1] = {
 	[100 - STATUS_FIRST] = TEXT("Continue"),

@@ -15,7 +15,7 @@ struct http_text {
 	size_t size;
 };
 
-#define HTTP_TEXT(literal) ((struct http_text){literal, sizeof literal - 1})
+#define HTTP_TEXT(literal) ((struct http_text){(literal), sizeof(literal) - 1})
 
 static inline bool http_text_equal(struct http_text a, struct http_text b)
 {

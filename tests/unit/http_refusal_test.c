@@ -47,7 +47,7 @@ struct vector {
 	size_t size; /* 0: the text has no NUL inside */
 };
 
-#define WITH_NUL(literal) {literal, sizeof literal - 1}
+#define WITH_NUL(literal) {(literal), sizeof(literal) - 1}
 
 static void expect_each(const struct vector *vectors, size_t count, const char *details)
 {
