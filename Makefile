@@ -65,7 +65,7 @@ PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 # Without llhttp's own warnings.
 LLHTTP_CFLAGS := $(if $(LLHTTP),$(shell $(PKG_CONFIG) --cflags libllhttp),-isystem $(LLHTTP_INCLUDE))
 
-.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean cflags
+.PHONY: all static deps check check-tests http-tests fuzz-programs demo e2e fuzz bench lint install clean cflags
 all: $(PROGRAMS)
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
@@ -176,6 +176,9 @@ check: deps
 	$(Q)tests/check
 
 check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(FAULT_LIBRARY)
+
+# What depends on llhttp's version.
+http-tests: $(patsubst %.c,$(B)/%,$(wildcard tests/unit/http_*_test.c)) $(B)/tests/fuzz/http_fuzz
 
 # Without a word about the build: what the demo shows fits a screen.
 demo: deps
