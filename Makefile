@@ -152,6 +152,9 @@ $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) $(LLHTTP_LIBS) \
 		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
+# There, an allocation of the code's own can be made to fail.
+$(B)/tests/unit/http_memory_test: override LDFLAGS += -Wl,--wrap=malloc,--wrap=realloc
+
 # Fuzz targets run their corpus, unless they are linked with libFuzzer.
 FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_MAIN := $(if $(FUZZ),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/replay.o)

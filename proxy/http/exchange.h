@@ -79,7 +79,7 @@ enum http_event http_exchange_reply(struct http_exchange *exchange, struct http_
 /* Answers a request that has a problem. */
 enum http_event http_exchange_refuse(struct http_exchange *exchange, struct http_io *io);
 
-/* Adds a flag for the log (DI). */
+/* Adds a flag for the log: DI, when it was delayed; URX, before the last of several responses that were not wanted. */
 void http_exchange_flag(struct http_exchange *exchange, const char *flag);
 
 /* --- the upstream */

@@ -5,29 +5,16 @@
  */
 #include "proxy/http/framing.h"
 
-/* Digits that fit into 63 bits, whatever they are. */
-#define LENGTH_DIGITS_MAX 18
-
 static enum http_problem read_length(const struct http_head *head, struct http_framing *framing)
 {
 	const struct http_field *field = http_head_find(head, HTTP_NAME_CONTENT_LENGTH);
-	uint64_t length = 0;
 
 	if (field == NULL)
 		return HTTP_FINE;
-	if (field->value.size == 0 || field->value.size > LENGTH_DIGITS_MAX || field->folded ||
-		http_head_count(head, HTTP_NAME_CONTENT_LENGTH) > 1)
+	if (!http_text_number(field->value, &framing->length) || http_head_count(head, HTTP_NAME_CONTENT_LENGTH) > 1)
 		return HTTP_BAD_SYNTAX;
-	for (size_t i = 0; i < field->value.size; i++) {
-		char c = field->value.data[i];
-
-		if (c < '0' || c > '9')
-			return HTTP_BAD_SYNTAX;
-		length = length * 10 + (uint64_t)(c - '0');
-	}
 	framing->has_length = true;
-	framing->length = length;
-	framing->body = length > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
+	framing->body = framing->length > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
 	return HTTP_FINE;
 }
 
@@ -67,9 +54,11 @@ enum http_problem http_framing_of_request(const struct http_head *head, struct h
 
 enum http_problem http_framing_of_response(const struct http_head *head, bool to_head, struct http_framing *ret_framing)
 {
-	if (read(head, ret_framing) != HTTP_FINE)
+	bool bodiless = head->status < 200 || head->status == 204;
+
+	if (read(head, ret_framing) != HTTP_FINE || (bodiless && ret_framing->body != HTTP_BODY_NONE))
 		return HTTP_BAD_SYNTAX;
-	if (to_head || head->status < 200 || head->status == 204 || head->status == 304) {
+	if (to_head || bodiless || head->status == 304) {
 		ret_framing->body = HTTP_BODY_NONE;
 	} else if (ret_framing->body == HTTP_BODY_NONE && !ret_framing->has_length) {
 		ret_framing->body = HTTP_BODY_UNTIL_CLOSE;

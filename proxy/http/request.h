@@ -59,6 +59,12 @@ struct http_names {
 enum http_problem http_request_read(struct http_request *request, const struct http_head *head,
 	struct http_writer *scratch);
 
+/*
+ * A trusted client's own wish in a header, such as HTTP_NAME_X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS. Returns false where there is
+ * none, where it is no number, or where the client is not trusted.
+ */
+bool http_request_wish(const struct http_request *request, enum http_name name, uint64_t *ret_number);
+
 /* Bytes that http_request_write() can need, with a little left for http_request_count(). */
 size_t http_request_bound(const struct http_request *request, const struct http_route *route);
 

@@ -171,3 +171,10 @@ enum http_problem http_request_read(struct http_request *request, const struct h
 	read_upgrade(request);
 	return read_connection(request);
 }
+
+bool http_request_wish(const struct http_request *request, enum http_name name, uint64_t *ret_number)
+{
+	const struct http_field *field = http_head_find(request->head, name);
+
+	return request->is_trusted && field != NULL && http_text_number(field->value, ret_number);
+}

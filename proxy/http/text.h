@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -38,6 +39,25 @@ static inline struct http_text http_text_trim(struct http_text text)
 	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
 		text.size--;
 	return text;
+}
+
+/* Digits of a number that always fit. */
+#define HTTP_TEXT_DIGITS_MAX 18
+
+/* Reads a number: digits, and nothing else. */
+static inline bool http_text_number(struct http_text text, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+
+	if (text.size == 0 || text.size > HTTP_TEXT_DIGITS_MAX)
+		return false;
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		number = number * 10 + (uint64_t)(text.data[i] - '0');
+	}
+	*ret_number = number;
+	return true;
 }
 
 /* Takes the next element of a list with commas, trimmed, off its front. Returns false at the list's end. */

@@ -212,6 +212,26 @@ static void private_clients_are_trusted(void **state)
 	}
 }
 
+static void wishes(void **state)
+{
+	static const char trusted[] = "GET / HTTP/1.1\r\nHost: h\r\nx-forwarded-for: 10.0.0.1\r\n"
+				      "x-envoy-upstream-rq-timeout-ms: 200\r\nx-envoy-max-retries: 1x\r\n\r\n";
+	static struct http_head head;
+	struct http_writer scratch = {.data = NULL};
+	struct http_request request;
+	uint64_t number = 0;
+
+	(void)state;
+	assert_int_equal(http_head_read_request(&head, trusted, sizeof trusted - 1), HTTP_FINE);
+	assert_int_equal(http_request_read(&request, &head, &scratch), HTTP_FINE);
+	assert_true(http_request_wish(&request, HTTP_NAME_X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS, &number));
+	assert_int_equal(number, 200);
+	assert_false(http_request_wish(&request, HTTP_NAME_X_ENVOY_MAX_RETRIES, &number));
+	assert_false(http_request_wish(&request, HTTP_NAME_X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS, &number));
+	request.is_trusted = false;
+	assert_false(http_request_wish(&request, HTTP_NAME_X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS, &number));
+}
+
 static void bodies(void **state)
 {
 	static const char *const without[] = {"GET", "DELETE", "TRACE", "HEAD"};
@@ -319,6 +339,7 @@ int main(void)
 		cmocka_unit_test(hosts_and_targets),
 		cmocka_unit_test(headers_of_the_connection_stay),
 		cmocka_unit_test(private_clients_are_trusted),
+		cmocka_unit_test(wishes),
 		cmocka_unit_test(bodies),
 		cmocka_unit_test(upgrades),
 		cmocka_unit_test(old_and_odd_clients),

@@ -246,6 +246,8 @@ static void broken_responses_are_502(void **state)
 		"HTTP/1.1 200 OK\r\nabc\r\n\r\n", "HTTP/1.1 200 OK\r\nx: a\x01\r\n\r\n", "HTTP/1.1 200 OK\r\nx: a\rb\r\n\r\n",
 		"HTTP/1.1 99 OK\r\n\r\n", "HTTP/1.1 1000 OK\r\n\r\n", "http/1.1 200 OK\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n",
 		"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nx", "H",
+		"HTTP/1.1 204 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 204 OK\r\ncontent-length: 2\r\n\r\nok",
+		"HTTP/1.1 100 OK\r\ncontent-length: 2\r\n\r\nok",
 	};
 
 	(void)state;
