@@ -4,35 +4,6 @@
 /* Digits of the largest number. */
 #define NUMBER_SIZE 20
 
-/* Makes room at the end. Returns it, or NULL. */
-static char *extend(struct http_writer *to, size_t size)
-{
-	char *room = to->data + to->size;
-
-	if (to->failed || size > to->capacity - to->size) {
-		to->failed = true;
-		return NULL;
-	}
-	to->size += size;
-	return room;
-}
-
-void http_writer_put(struct http_writer *to, struct http_text text)
-{
-	char *room = extend(to, text.size);
-
-	if (room != NULL && text.size > 0)
-		memcpy(room, text.data, text.size);
-}
-
-void http_writer_put_byte(struct http_writer *to, char c)
-{
-	char *room = extend(to, 1);
-
-	if (room != NULL)
-		*room = c;
-}
-
 void http_writer_put_number(struct http_writer *to, uint64_t number)
 {
 	char digits[NUMBER_SIZE];
@@ -47,12 +18,12 @@ void http_writer_put_number(struct http_writer *to, uint64_t number)
 
 void http_writer_put_lower(struct http_writer *to, struct http_text name)
 {
-	char *room = extend(to, name.size);
+	char *room = http_writer_extend(to, name.size);
 
 	for (size_t i = 0; room != NULL && i < name.size; i++) {
-		char c = name.data[i];
+		uint8_t c = (uint8_t)name.data[i];
 
-		room[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		room[i] = (char)(c | ((uint8_t)(c - 'A') < 26) << 5);
 	}
 }
 

@@ -14,8 +14,35 @@ struct http_writer {
 	bool failed;
 };
 
-void http_writer_put(struct http_writer *to, struct http_text text);
-void http_writer_put_byte(struct http_writer *to, char c);
+/* Makes room at the end. Returns it, or NULL. */
+static inline char *http_writer_extend(struct http_writer *to, size_t size)
+{
+	char *room = to->data + to->size;
+
+	if (to->failed || size > to->capacity - to->size) {
+		to->failed = true;
+		return NULL;
+	}
+	to->size += size;
+	return room;
+}
+
+static inline void http_writer_put(struct http_writer *to, struct http_text text)
+{
+	char *room = http_writer_extend(to, text.size);
+
+	if (room != NULL && text.size > 0)
+		memcpy(room, text.data, text.size);
+}
+
+static inline void http_writer_put_byte(struct http_writer *to, char c)
+{
+	char *room = http_writer_extend(to, 1);
+
+	if (room != NULL)
+		*room = c;
+}
+
 void http_writer_put_number(struct http_writer *to, uint64_t number);
 
 /* In lower case, for a name. */
