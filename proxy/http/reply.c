@@ -6,6 +6,20 @@
 /* Bytes of an answer's head without texts from elsewhere. */
 #define OWN_SIZE 512
 
+const struct http_reply http_reply_blocked = {.status = 502, .details = "direct_response"};
+const struct http_reply http_reply_no_route = {.status = 404, .flag = "NR", .details = "route_not_found"};
+const struct http_reply http_reply_no_cluster = {.status = 503, .flag = "NC", .details = "cluster_not_found"};
+
+struct http_reply http_reply_fault(uint16_t status)
+{
+	return (struct http_reply){
+		.status = status,
+		.body = HTTP_TEXT("fault filter abort"),
+		.flag = "FI",
+		.details = "fault_filter_abort",
+	};
+}
+
 struct http_reply http_reply_to_problem(enum http_problem problem)
 {
 	const struct http_problem_answer *answer = http_problem_answer(problem);

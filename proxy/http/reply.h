@@ -19,6 +19,14 @@ struct http_reply {
 	const char *details; /* RESPONSE_CODE_DETAILS */
 };
 
+/* What a policy says by itself: the host is not allowed; no route fits; the route's destination is not known. */
+extern const struct http_reply http_reply_blocked;
+extern const struct http_reply http_reply_no_route;
+extern const struct http_reply http_reply_no_cluster;
+
+/* The answer of a fault that aborts. */
+struct http_reply http_reply_fault(uint16_t status);
+
 /* The answer to a request that has a problem. */
 struct http_reply http_reply_to_problem(enum http_problem problem);
 

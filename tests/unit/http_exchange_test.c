@@ -53,39 +53,37 @@ static void replies(void **state)
 	static const struct http_operation operations[] = {
 		{HTTP_ADD, HTTP_TEXT("X-Add"), HTTP_TEXT("v")}, {HTTP_SET, HTTP_TEXT("Content-Type"), HTTP_TEXT("text/html")}};
 	static const struct http_operations changes = {operations, 2};
-	static const struct http_reply blocked = {.status = 502, .details = "direct_response"};
 	static const struct http_reply text = {.status = 403, .body = HTTP_TEXT("no entry"), .details = "direct_response"};
 	static const struct http_reply html = {
 		.status = 200, .body = HTTP_TEXT("hi"), .operations = &changes, .details = "direct_response"};
 	static const struct http_reply moved = {
 		.status = 301, .location = HTTP_TEXT("http://other/a?b"), .details = "direct_response"};
 	static const struct http_reply nothing = {.status = 204, .details = "direct_response"};
-	static const struct http_reply fault = {
-		.status = 555, .body = HTTP_TEXT("fault filter abort"), .flag = "FI", .details = "fault_filter_abort"};
-	static const struct {
+	struct http_reply fault = http_reply_fault(555);
+	const struct {
 		const struct http_reply *reply;
 		const char *request;
 		const char *answer;
 		const char *log; /* status, flags, details, bytes */
 		bool closes;
 	} rows[] = {
-		{&blocked, GET, "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER EMPTY, "502 - direct_response \"-\" 0 0 ", false},
-		{&blocked, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
+		{&http_reply_blocked, GET, "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER EMPTY, "502 - direct_response \"-\" 0 0 ", false},
+		{&http_reply_blocked, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
 			"HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER "transfer-encoding: chunked\r\n\r\n", "502 - direct_response \"-\" 0 0 ",
 			false},
 		/* One that has a body, or that wants to become something else, ends the connection. */
-		{&blocked, POST "abcdef", "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER CLOSE EMPTY, "502 - direct_response \"-\" 0 0 ",
+		{&http_reply_blocked, POST "abcdef", "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER CLOSE EMPTY, "502 - direct_response \"-\" 0 0 ",
 			true},
-		{&blocked, "POST / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER EMPTY,
+		{&http_reply_blocked, "POST / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER EMPTY,
 			"502 - direct_response \"-\" 0 0 ", false},
-		{&blocked, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		{&http_reply_blocked, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 			"HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER CLOSE EMPTY, "502 - direct_response \"-\" 0 0 ", true},
-		{&blocked, "GET / HTTP/1.0\r\nHost: h\r\n\r\n", "HTTP/1.0 502 Bad Gateway\r\n" DATE SERVER CLOSE EMPTY,
+		{&http_reply_blocked, "GET / HTTP/1.0\r\nHost: h\r\n\r\n", "HTTP/1.0 502 Bad Gateway\r\n" DATE SERVER CLOSE EMPTY,
 			"502 - direct_response \"-\" 0 0 ", true},
-		{&blocked, "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n",
+		{&http_reply_blocked, "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n",
 			"HTTP/1.0 502 Bad Gateway\r\n" DATE SERVER "connection: keep-alive\r\n" EMPTY, "502 - direct_response \"-\" 0 0 ",
 			false},
-		{&blocked, "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/grpc\r\n\r\n",
+		{&http_reply_blocked, "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/grpc\r\n\r\n",
 			"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 14\r\n" DATE SERVER EMPTY,
 			"200 - direct_response \"-\" 0 0 ", false},
 		{&text, GET, "HTTP/1.1 403 Forbidden\r\ncontent-length: 8\r\ncontent-type: text/plain\r\n" DATE SERVER "\r\nno entry",
@@ -111,6 +109,9 @@ static void replies(void **state)
 		{&moved, GET, "HTTP/1.1 301 Moved Permanently\r\nlocation: http://other/a?b\r\n" DATE SERVER EMPTY,
 			"301 - direct_response \"-\" 0 0 ", false},
 		{&nothing, GET, "HTTP/1.1 204 No Content\r\n" DATE SERVER "\r\n", "204 - direct_response \"-\" 0 0 ", false},
+		{&http_reply_no_route, GET, "HTTP/1.1 404 Not Found\r\n" DATE SERVER EMPTY, "404 NR route_not_found \"-\" 0 0 ", false},
+		{&http_reply_no_cluster, GET, "HTTP/1.1 503 Service Unavailable\r\n" DATE SERVER EMPTY,
+			"503 NC cluster_not_found \"-\" 0 0 ", false},
 		{&fault, GET, "HTTP/1.1 555 Unknown\r\ncontent-length: 18\r\ncontent-type: text/plain\r\n" DATE SERVER
 			      "\r\nfault filter abort",
 			"555 FI fault_filter_abort \"-\" 0 18 ", false},
@@ -135,7 +136,6 @@ static void replies(void **state)
 /* Each of a hundred in one read gets its answer, and its line. */
 static void blocked_requests_in_a_row(void **state)
 {
-	static const struct http_reply blocked = {.status = 502, .details = "direct_response"};
 	static const char answer[] = "HTTP/1.1 502 Bad Gateway\r\n" DATE SERVER EMPTY;
 	struct pilot pilot;
 	char requests[100 * sizeof GET];
@@ -144,7 +144,7 @@ static void blocked_requests_in_a_row(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		memcpy(requests + i * (sizeof GET - 1), GET, sizeof GET);
 	pilot_start(&pilot, &plain);
-	pilot.reply = &blocked;
+	pilot.reply = &http_reply_blocked;
 	client(&pilot, requests);
 	assert_int_equal(pilot.to_client.size, 100 * (sizeof answer - 1));
 	for (unsigned i = 0; i < 100; i++)
@@ -569,8 +569,7 @@ static void refused_upgrades(void **state)
 
 static void a_routed_request_can_still_be_answered(void **state)
 {
-	static const struct http_reply fault = {
-		.status = 418, .body = HTTP_TEXT("fault filter abort"), .flag = "FI", .details = "fault_filter_abort"};
+	struct http_reply fault = http_reply_fault(418);
 	struct pilot pilot;
 
 	(void)state;
