@@ -11,15 +11,17 @@ declare -A may=(
 	[redirect/nft]="redirect/base redirect/plan redirect/nft"
 	[cni]="redirect/base redirect/plan redirect/nft cni"
 	[init]="redirect/base redirect/plan redirect/nft init"
-	[proxy]="redirect/base proxy/log proxy/net"
+	[proxy]="redirect/base proxy/dns proxy/log proxy/net"
+	[proxy/dns]="redirect/base proxy/dns"
 	[proxy/log]="redirect/base proxy/log"
-	[proxy/net]="redirect/base proxy/log proxy/net"
+	[proxy/net]="redirect/base proxy/dns proxy/log proxy/net"
 )
 # Library headers, and the only files that may include them.
 declare -A library=(
 	["libnftnl/"]="^redirect/nft/"
 	["libmnl/"]="^redirect/nft/"
 	["json-c/"]="^cni/config\.c$"
+	["ares.h"]="^proxy/dns/query\.c$"
 )
 
 result() { [ "$1" -eq 0 ] && echo "ok $2" || echo "not ok $2"; }
