@@ -12,16 +12,17 @@ static const char *const error_texts[] = {
 	[ANSWER_SERVFAIL] = "SERVFAIL",
 	[ANSWER_REFUSED] = "REFUSED",
 	[ANSWER_TIMEOUT] = "timeout",
-	[ANSWER_UNREACHABLE] = "server unreachable",
+	[ANSWER_UNREACHABLE] = "no server could answer",
 	[ANSWER_MALFORMED] = "malformed answer",
 	[ANSWER_PRIVATE] = "private address",
 	[ANSWER_NO_MEMORY] = "no memory",
 };
 static_assert(sizeof error_texts / sizeof *error_texts == ANSWER_ERROR_COUNT, "every error has a text");
 
-struct answer *answer_new(const char *name, size_t total)
+struct answer *answer_new(const char *name, size_t current_max, size_t recent_max)
 {
-	size_t name_offset = total * sizeof(struct address);
+	size_t seen_offset = (current_max + recent_max) * sizeof(struct address);
+	size_t name_offset = seen_offset + recent_max * sizeof(uint32_t);
 	size_t name_size = strlen(name) + 1;
 	struct answer *answer = calloc(1, sizeof *answer + name_offset + name_size);
 
@@ -29,6 +30,7 @@ struct answer *answer_new(const char *name, size_t total)
 	if (answer == NULL)
 		return NULL;
 	atomic_init(&answer->references, 1);
+	answer->seen_offset = (uint16_t)seen_offset;
 	answer->name_offset = (uint16_t)name_offset;
 	memcpy((char *)answer->addresses + name_offset, name, name_size);
 	return answer;
@@ -64,6 +66,19 @@ void answer_unref(const struct answer *answer)
 const char *answer_name(const struct answer *answer)
 {
 	return (const char *)answer->addresses + answer->name_offset;
+}
+
+uint32_t answer_seen(const struct answer *answer, size_t recent)
+{
+	uint32_t seconds;
+
+	memcpy(&seconds, (const char *)answer->addresses + answer->seen_offset + recent * sizeof seconds, sizeof seconds);
+	return seconds;
+}
+
+void answer_set_seen(struct answer *answer, size_t recent, uint32_t seconds)
+{
+	memcpy((char *)answer->addresses + answer->seen_offset + recent * sizeof seconds, &seconds, sizeof seconds);
 }
 
 bool answer_has(const struct answer *answer, const struct address *address)

@@ -34,7 +34,7 @@ enum answer_error {
 	ANSWER_SERVFAIL,    /* what a server says that could not find out */
 	ANSWER_REFUSED,     /* by the server */
 	ANSWER_TIMEOUT,     /* of every server, each asked more than once */
-	ANSWER_UNREACHABLE, /* every server */
+	ANSWER_UNREACHABLE, /* every server; older versions of c-ares (Debian 12) say so of SERVFAIL and REFUSED, too */
 	ANSWER_MALFORMED,   /* what the server sent, or says of the question */
 	ANSWER_PRIVATE,     /* only addresses that nobody should be sent to (proxy/dns/guard.h) */
 	ANSWER_NO_MEMORY,
@@ -49,15 +49,16 @@ struct answer {
 	uint16_t count;          /* addresses to dial */
 	uint16_t ipv4_count;     /* of them; they come first, each family in the order of its answer */
 	uint16_t recent_count;   /* addresses behind those: of earlier answers, not long ago, not to be dialled */
-	uint16_t name_offset;    /* from the first address to the name, behind the last */
+	uint16_t seen_offset;    /* from the first address to when the recent ones were last current */
+	uint16_t name_offset;    /* and to the name, behind that */
 	struct address addresses[];
 };
 
 /*
- * Makes an answer with one reference, and a name of its own, without addresses: `total` is how many there is room for.
- * Returns NULL without memory.
+ * Makes an answer with one reference and a name of its own, with room for addresses but without any. Returns NULL without
+ * memory.
  */
-struct answer *answer_new(const char *name, size_t total);
+struct answer *answer_new(const char *name, size_t current_max, size_t recent_max);
 
 /* One more holder. Returns `answer`, which may be NULL. */
 const struct answer *answer_ref(const struct answer *answer);
@@ -68,9 +69,13 @@ void answer_unref(const struct answer *answer);
 /* The name, in lower case, without a dot at its end. */
 const char *answer_name(const struct answer *answer);
 
+/* When a recent address was last a current one, in seconds. */
+uint32_t answer_seen(const struct answer *answer, size_t recent);
+void answer_set_seen(struct answer *answer, size_t recent, uint32_t seconds);
+
 /*
- * Whether the name resolves to the address: now, or by an answer of the last five minutes, since who has dialled it may
- * have been told so then.
+ * Whether the name resolves to the address: by this answer, or by one that was current within five minutes before it,
+ * since who has dialled the address may have been told so then.
  */
 bool answer_has(const struct answer *answer, const struct address *address);
 
