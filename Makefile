@@ -160,13 +160,20 @@ $(PLAY): $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/netns/play/*.c)) $(B)/libb
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^
 
+# A resolver that is told on stdin what to do, for tests/netns/resolver.py.
+RESOLVE := $(B)/tests/netns/resolve/resolve
+
+$(RESOLVE): $(B)/obj/tests/netns/resolve/resolve.o $(B)/libdns.a $(B)/libbase.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(DNS_LIBS)
+
 deps:
 	$(Q)tests/deps build test
 
 check: deps
 	$(Q)tests/check
 
-check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(FAULT_LIBRARY) $(PLAY)
+check-tests: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(FAULT_LIBRARY) $(PLAY) $(RESOLVE)
 
 # Without a word about the build: what the demo shows fits a screen.
 demo: deps
