@@ -20,9 +20,8 @@ class Name:
 
         silent         no answer             silent4, silent6   none for that family
         cut            over UDP, an empty answer that says it was cut
-        wrong-id, wrong-question, junk       lies only
-        lies-first     each of those, and then the truth
-        close          TCP connections are closed instead of answered
+        wrong-id, wrong-question, junk       nothing else
+        lies-first     both lies, and then the truth
     """
 
     def __init__(self, *addresses, ttl=60, rcode=NOERROR, rcode4=None, rcode6=None, cname=None, cname_ttl=60, faults=(),
@@ -135,7 +134,7 @@ class Server:
         if told.faults & {"wrong-question", "lies-first"}:
             other = encode_name("other.test") + question[-4:]
             send(message(query_id, other, NOERROR, [record(name, rtype, 60, b"\x07" * (4 if rtype == A else 16))]))
-        if told.faults & {"junk", "lies-first"}:
+        if "junk" in told.faults:
             send(b"\x01\x02\x03")
         if told.faults & {"wrong-id", "wrong-question", "junk"}:
             return
