@@ -65,10 +65,10 @@ int resolver_open(const char *resolv_conf, const struct resolver_settings *setti
 	resolver->settings = resolver->next_settings = *settings;
 	resolver->guarded = settings->refuse_private;
 	TAILQ_INIT(&resolver->entries);
-	TAILQ_INIT(&resolver->policy_lane.waited);
-	TAILQ_INIT(&resolver->policy_lane.due);
-	TAILQ_INIT(&resolver->demand_lane.waited);
-	TAILQ_INIT(&resolver->demand_lane.due);
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		TAILQ_INIT(&resolver->lanes[i].waited);
+		TAILQ_INIT(&resolver->lanes[i].due);
+	}
 	TAILQ_INIT(&resolver->asked);
 	TAILQ_INIT(&resolver->waiting);
 	(void)pthread_mutex_init(&resolver->lock, NULL);
@@ -261,8 +261,7 @@ static void apply_guard(struct resolver *resolver)
 	if (resolver->guarded == resolver->settings.refuse_private)
 		return;
 	resolver->guarded = resolver->settings.refuse_private;
-	TAILQ_FOREACH(entry, &resolver->entries, all)
-	{
+	for (entry = TAILQ_FIRST(&resolver->entries); entry != NULL; entry = TAILQ_NEXT(entry, all)) {
 		entry->record = (struct record){0};
 		entry_make_due(resolver, entry);
 	}

@@ -60,7 +60,7 @@ static void leave_list(struct resolver_entry *entry)
 
 void entry_make_due(struct resolver *resolver, struct resolver_entry *entry)
 {
-	struct resolver_lane *lane = entry->wanted ? &resolver->policy_lane : &resolver->demand_lane;
+	struct resolver_lane *lane = &resolver->lanes[entry->wanted ? LANE_POLICY : LANE_DEMAND];
 	struct resolver_entries *list = entry->waiting > 0 ? &lane->waited : &lane->due;
 
 	if (entry->questions != NULL || entry->list == list)
@@ -219,10 +219,10 @@ static void start_some(struct resolver *resolver, struct resolver_lane *lane, st
 
 void entry_start_due(struct resolver *resolver, int64_t now)
 {
-	struct resolver_lane *const lanes[] = {&resolver->policy_lane, &resolver->demand_lane};
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		struct resolver_lane *lane = &resolver->lanes[i];
 
-	for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++) {
-		start_some(resolver, lanes[i], &lanes[i]->waited, IN_FLIGHT_WAITED_MAX, now);
-		start_some(resolver, lanes[i], &lanes[i]->due, IN_FLIGHT_MAX, now);
+		start_some(resolver, lane, &lane->waited, IN_FLIGHT_WAITED_MAX, now);
+		start_some(resolver, lane, &lane->due, IN_FLIGHT_MAX, now);
 	}
 }

@@ -44,6 +44,7 @@ struct resolver_entry {
 TAILQ_HEAD(resolver_entries, resolver_entry);
 
 /* Lookups of one kind, and how many of them may be in flight: who floods one lane holds up nobody in the other. */
+enum resolver_lane_kind { LANE_POLICY, LANE_DEMAND, LANE_COUNT };
 struct resolver_lane {
 	struct resolver_entries waited; /* due, and somebody waits for them: these first */
 	struct resolver_entries due;
@@ -56,8 +57,7 @@ struct resolver {
 	struct query query;
 	struct agenda agenda;
 	struct resolver_entries entries;
-	struct resolver_lane policy_lane;
-	struct resolver_lane demand_lane; /* names that the policy does not want */
+	struct resolver_lane lanes[LANE_COUNT]; /* for names that the policy wants, and for others */
 	size_t entry_count;
 	size_t wanted_count;
 	uint32_t generation;

@@ -299,6 +299,17 @@ def test_the_next_server_is_asked():
     return problems
 
 
+def test_a_server_on_ipv6():
+    name = fresh()
+    server = Server("::1").start()
+    server.names[name] = Name("192.0.2.1", "2001:db8::1", faults=["cut"])
+    with Resolver("nameserver ::1\n") as resolver:
+        resolver.want(name)
+        problems = expect("the answer", resolver.until(name, "good"), "good - 192.0.2.1 2001:db8::1 |")
+    server.stop()
+    return problems + expect("over TCP", server.count(name, A, "tcp"), 1)
+
+
 # --- the set of names
 
 def test_a_name_dropped_in_flight():

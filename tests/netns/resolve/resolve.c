@@ -6,7 +6,7 @@
  *     find NAME                         what is known of it                      -> an answer, or "unknown"
  *     at ADDRESS                        which names resolve to it                -> names, sorted
  *     lookup NAME                       wait for it                              -> "now" and an answer, "wait", "invalid"
- *     cancel NAME                       the oldest wait for it                   -> "ok"
+ *     cancel NAME                       a wait for it                            -> "ok"
  *
  * Each gets one line. A wait that is over is told by a line of its own: "done NAME" and an answer or "nothing". An answer
  * is "STATE ERROR ADDRESS... | RECENT..." with - for no error.
@@ -23,13 +23,15 @@
 
 #define WORD_MAX 50000
 #define FOUND_MAX 64
+#define WAIT_MAX 10000
 
 struct wait_for {
 	struct resolver_wait wait; /* first */
-	TAILQ_ENTRY(wait_for) links;
+	size_t place;              /* in `waits` */
 	char *name;
 };
-static TAILQ_HEAD(, wait_for) waits = TAILQ_HEAD_INITIALIZER(waits);
+static struct wait_for *waits[WAIT_MAX];
+static size_t wait_count;
 
 static struct resolver *resolver;
 static struct resolver_client client;
@@ -81,23 +83,26 @@ static void do_find(const char *name)
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(answer_name(*(const struct answer *const *)a), answer_name(*(const struct answer *const *)b));
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static void do_at(const char *text)
 {
 	const struct answer *found[FOUND_MAX];
+	const char *names[FOUND_MAX];
 	struct address address;
 	size_t count;
 
 	if (address_parse(text, strlen(text), &address) < 0)
 		die("not an address");
 	count = resolver_find_names(resolver, &address, found, FOUND_MAX);
-	qsort(found, count, sizeof *found, compare);
-	for (size_t i = 0; i < count; i++) {
-		(void)printf("%s%s", i > 0 ? " " : "", answer_name(found[i]));
+	for (size_t i = 0; i < count; i++)
+		names[i] = answer_name(found[i]);
+	qsort(names, count, sizeof *names, compare);
+	for (size_t i = 0; i < count; i++)
+		(void)printf("%s%s", i > 0 ? " " : "", names[i]);
+	for (size_t i = 0; i < count; i++)
 		answer_unref(found[i]);
-	}
 }
 
 static void do_lookup(const char *name)
@@ -105,11 +110,12 @@ static void do_lookup(const char *name)
 	struct wait_for *one = calloc(1, sizeof *one);
 	int rc;
 
-	if (one == NULL || (one->name = strdup(name)) == NULL)
+	if (one == NULL || (one->name = strdup(name)) == NULL || wait_count == WAIT_MAX)
 		die("no memory");
 	rc = resolver_lookup(resolver, &client, &one->wait, one->name);
 	if (rc == 1) {
-		TAILQ_INSERT_TAIL(&waits, one, links);
+		one->place = wait_count;
+		waits[wait_count++] = one;
 		(void)printf("wait");
 		return;
 	}
@@ -122,22 +128,22 @@ static void do_lookup(const char *name)
 
 static void forget(struct wait_for *one)
 {
-	TAILQ_REMOVE(&waits, one, links);
+	waits[one->place] = waits[--wait_count];
+	waits[one->place]->place = one->place;
 	free(one->name);
 	free(one);
 }
 
 static void do_cancel(const char *name)
 {
-	struct wait_for *one;
+	size_t i = 0;
 
-	TAILQ_FOREACH(one, &waits, links)
-		if (strcmp(one->name, name) == 0)
-			break;
-	if (one == NULL)
+	while (i < wait_count && strcmp(waits[i]->name, name) != 0)
+		i++;
+	if (i == wait_count)
 		die("no such wait");
-	resolver_cancel(resolver, &one->wait);
-	forget(one);
+	resolver_cancel(resolver, &waits[i]->wait);
+	forget(waits[i]);
 	(void)printf("ok");
 }
 
@@ -238,8 +244,8 @@ int main(int argc, char *argv[])
 	resolver_stop(resolver);
 	(void)pthread_join(thread, NULL);
 	resolver_free(resolver);
-	while (!TAILQ_EMPTY(&waits))
-		forget(TAILQ_FIRST(&waits));
+	while (wait_count > 0)
+		forget(waits[wait_count - 1]);
 	resolver_client_free(&client);
 	return 0;
 }
