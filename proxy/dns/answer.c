@@ -36,15 +36,20 @@ struct answer *answer_new(const char *name, size_t current_max, size_t recent_ma
 	return answer;
 }
 
-/* Counting holders is the one thing that happens to an answer behind its constness. */
-static atomic_uint *references_of(const struct answer *answer)
+/* Counting holders is the one thing that happens to an answer behind its constness; then it is freed. */
+static struct answer *holder_of(const struct answer *answer)
 {
 	union {
 		const struct answer *constant;
 		struct answer *answer;
 	} it = {.constant = answer};
 
-	return &it.answer->references;
+	return it.answer;
+}
+
+static atomic_uint *references_of(const struct answer *answer)
+{
+	return &holder_of(answer)->references;
 }
 
 const struct answer *answer_ref(const struct answer *answer)
@@ -56,11 +61,9 @@ const struct answer *answer_ref(const struct answer *answer)
 
 void answer_unref(const struct answer *answer)
 {
-	if (answer == NULL || atomic_fetch_sub_explicit(references_of(answer), 1, memory_order_release) != 1)
-		return;
-	/* What the other holders have read, they have read before this. */
-	atomic_thread_fence(memory_order_acquire);
-	free(references_of(answer));
+	/* In this order: what other holders have read, they have read before it is freed. */
+	if (answer != NULL && atomic_fetch_sub_explicit(references_of(answer), 1, memory_order_acq_rel) == 1)
+		free(holder_of(answer));
 }
 
 const char *answer_name(const struct answer *answer)

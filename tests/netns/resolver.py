@@ -4,7 +4,9 @@
 The proxy's resolver against a DNS server that misbehaves on request, on port 53 of a namespace's loopback.
 """
 import itertools
+import os
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,8 @@ FOLDER = tempfile.TemporaryDirectory(prefix="weir-resolver-")
 SERVER = Server()
 KEPT = "192.0.2.1"
 numbers = itertools.count()
+# ASan has allocations of its own, where a thread begins, and ends the program when these fail.
+SANITIZER_REFUSAL = re.compile("AddressSanitizer: CHECK failed: .*pthread_getattr_np")
 
 
 def fresh(label="name"):
@@ -35,12 +39,12 @@ def serve(told, label="name"):
 class Resolver:
     """A resolver of its own for a test."""
 
-    def __init__(self, configuration="nameserver 127.0.0.1\nsearch example.test\noptions ndots:5\n"):
+    def __init__(self, configuration="nameserver 127.0.0.1\nsearch example.test\noptions ndots:5\n", **options):
         path = f"{FOLDER.name}/resolv.conf-{next(numbers)}"
         with open(path, "w") as file:
             file.write(configuration)
         self.process = subprocess.Popen(harness.inside(SPACE, f"{BUILD}/tests/netns/resolve/resolve", path),
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
         self.replies, self.done = queue.Queue(), queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -48,7 +52,10 @@ class Resolver:
         return self
 
     def __exit__(self, *exception):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended already
         status = self.process.wait(20)
         self.process.stdout.close()
         if exception == (None, None, None) and status != 0:
@@ -60,11 +67,15 @@ class Resolver:
                 self.done.put(line.split()[1:])
             else:
                 self.replies.put(line.rstrip("\n"))
+        self.replies.put(None)
 
     def ask(self, *words):
         self.process.stdin.write(" ".join(words) + "\n")
         self.process.stdin.flush()
-        return self.replies.get(timeout=20)
+        reply = self.replies.get(timeout=20)
+        if reply is None:
+            raise BrokenPipeError("the resolver has ended")
+        return reply
 
     def want(self, *names, rate=60000, guard="-"):
         return self.ask("want", str(rate), guard, *names)
@@ -431,6 +442,46 @@ def test_names_on_demand_have_a_bound():
         problems = expect("the first that is over", resolver.done.get(timeout=20), [names[-1], "nothing"])
         resolver.want(wanted)
         return problems + expect("a name of the policy", resolver.until(wanted, "good"), f"good - {KEPT} |")
+
+
+# --- memory
+
+def fail_allocation(n, report):
+    """Options for a resolver whose nth allocation fails; ASan's, too."""
+    sanitizer = os.environ.get("ASAN_OPTIONS", "")
+    return {"pass_fds": [report], "stderr": subprocess.PIPE, "env": {
+        **os.environ, "LD_PRELOAD": os.path.abspath(f"{BUILD}/tests/fault/libfault.so"), "WEIR_FAULT_FD": str(report),
+        "WEIR_FAIL_ALLOCATION": str(n), "ASAN_OPTIONS": f"{sanitizer}:verify_asan_link_order=0"}}
+
+
+def live_without_memory(n, report, names, ends):
+    """The nth allocation fails once: the resolver does not start, or it resolves all the same, perhaps a second later."""
+    resolver = Resolver(**fail_allocation(n, report))
+    try:
+        wait_until("a policy", lambda: resolver.want(*names) == "ok")
+        for name in names:
+            resolver.until(name, "good")
+        with resolver:
+            ends["resolved"] += 1
+    except (BrokenPipeError, AssertionError) as error:
+        errors = resolver.process.communicate()[1]
+        refused = resolver.process.returncode == 1 and re.search("memory|cannot start a thread", errors)
+        if not refused and not SANITIZER_REFUSAL.search(errors):
+            raise AssertionError(f"allocation {n}: exit {resolver.process.returncode}: {error!r} {errors}") from None
+        ends["refused to start"] += 1
+    return os.fstat(report).st_size > 0
+
+
+def test_each_allocation_may_fail():
+    names = [serve(Name(KEPT, "2001:db8::1")) for _ in range(3)]
+    ends = {"resolved": 0, "refused to start": 0}
+    n, report = 1, os.memfd_create("fault")
+    while live_without_memory(n, report, names, ends):
+        os.ftruncate(report, 0)
+        n += 1
+    os.close(report)
+    print(f"# {n - 1} allocations: {ends}")
+    return [] if all(ends.values()) else [str(ends)]
 
 
 # --- the guard
