@@ -55,8 +55,8 @@ struct answer {
 };
 
 /*
- * Makes an answer with one reference and a name of its own, with room for addresses but without any. Returns NULL without
- * memory.
+ * Makes an answer with one reference and a name of its own, with room for addresses but without any. Returns NULL
+ * without memory.
  */
 struct answer *answer_new(const char *name, size_t current_max, size_t recent_max);
 

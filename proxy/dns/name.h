@@ -2,8 +2,8 @@
 /*
  * A name as it is asked for in DNS: lower case, without a dot at its end, always meant as absolute.
  */
-#ifndef WEIR_PROXY_NAME_H
-#define WEIR_PROXY_NAME_H
+#ifndef WEIR_PROXY_DNS_NAME_H
+#define WEIR_PROXY_DNS_NAME_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Queries on the wire, by c-ares, which only query.c knows: retries, the next server, TCP where an answer was cut, and
- * answers that belong to no question are its matter. Everything happens within query_serve() and query_tick(); there are
- * no threads.
+ * answers that belong to no question are its matter. Everything happens within query_serve() and query_tick(); there
+ * are no threads.
  */
 #ifndef WEIR_PROXY_QUERY_H
 #define WEIR_PROXY_QUERY_H
@@ -27,8 +27,8 @@ struct question {
 };
 
 /*
- * Reads resolv.conf. Sockets will be watched by `epoll`, each with its number as data. Returns 0 or -errno; query_close()
- * is due only after success.
+ * Reads resolv.conf. Sockets will be watched by `epoll`, each with its number as data. Returns 0 or -errno;
+ * query_close() is due only after success.
  */
 int query_open(struct query *query, int epoll, const char *resolv_conf, struct error *e);
 

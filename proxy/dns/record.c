@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A lookup is good when one family has addresses. Then the other family's "no such data" is the truth, and empties it; but
- * when neither has any, what was good stays, whatever the servers say: an NXDOMAIN may be a mistake that somebody is
- * already mending. Only time ends that: RECORD_KEEP_TIME after a family was last confirmed.
+ * A lookup is good when one family has addresses. Then the other family's "no such data" is the truth, and empties it;
+ * but when neither has any, what was good stays, whatever the servers say: an NXDOMAIN may be a mistake that somebody
+ * is already mending. Only time ends that: RECORD_KEEP_TIME after a family was last confirmed.
  */
 #include "proxy/dns/record.h"
 

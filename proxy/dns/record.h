@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long the last good addresses are kept through failures, and earlier addresses remembered. Milliseconds, as all. */
+/* Milliseconds for which the last good addresses are kept through failures, and earlier addresses remembered. */
 #define RECORD_KEEP_TIME 300000
 
 /* A lookup that failed is repeated after this time, then after twice as long, and so on up to the most. */
@@ -37,12 +37,12 @@ struct record {
 	uint32_t failures;          /* lookups in a row */
 };
 
-/* Takes addresses out of a reply that nobody should be sent to; with `refuse_private`, private ones of public names too. */
+/* Takes out of a reply what nobody should be sent to; with `refuse_private`, private addresses of public names. */
 void reply_filter(struct reply *reply, const char *name, bool refuse_private);
 
 /*
- * Makes the answer that comes after `before`. A reply that is NULL is not there yet; in its family nothing changes. Returns
- * NULL without memory.
+ * Makes the answer that comes after `before`. A reply that is NULL is not there yet; in its family nothing changes.
+ * Returns NULL without memory.
  */
 struct answer *record_answer(struct record *record, const struct answer *before,
 	const struct reply *const replies[FAMILY_COUNT], int64_t now);

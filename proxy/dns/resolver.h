@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resolver: a thread that keeps the answers of all names that the policy wants, and of those that were asked for not
- * long ago.
+ * The resolver: a thread that keeps the answers of all names that the policy wants, and of those that were asked for
+ * not long ago.
  *
  * - Names are absolute. There is no search list and no hosts file: the policy's names are DNS names, and what a file in
  *   the pod says must not redirect them.
  * - Both families are asked for, with one lookup in flight a name. An answer's TTL says when it is asked for anew.
- * - A lookup that fails (NXDOMAIN too) leaves the last good addresses in place for a bounded time, and is repeated after
- *   a pause that doubles.
- * - resolv.conf is read once, when the resolver is opened.
+ * - A lookup that fails (NXDOMAIN too) leaves the last good addresses in place for a bounded time, and is repeated
+ *   after a pause that doubles.
+ * - resolv.conf is read once, when the resolver is opened: its servers, and `rotate`. Its search list and ndots are for
+ *   other names than these, and how long a server is waited for is the proxy's own matter (proxy/dns/query.c).
  *
- * Other threads read answers at any time, for the price of a short lock that is never held over a system call, and may
- * wait for a name's first answer. All times are monotonic milliseconds.
+ * Other threads read answers at any time, for the price of a short lock, and may wait for a name's first answer. All
+ * times are monotonic milliseconds.
  */
 #ifndef WEIR_PROXY_RESOLVER_H
 #define WEIR_PROXY_RESOLVER_H
@@ -65,8 +66,8 @@ void resolver_free(struct resolver *resolver);
 
 /*
  * Gives the resolver, from any thread, its settings and the names that the policy wants; all others are dropped. A name
- * may have upper case letters and a dot at its end, and may be there twice. One that cannot be a name in DNS is an error
- * that changes nothing. Returns 0, -EINVAL, -E2BIG or -ENOMEM. Waits for nobody's answer.
+ * may have upper case letters and a dot at its end, and may be there twice. One that cannot be a name in DNS (an
+ * address cannot) is an error that changes nothing. Returns 0, -EINVAL, -E2BIG or -ENOMEM. Waits for nobody's answer.
  */
 int resolver_configure(struct resolver *resolver, const struct resolver_settings *settings, const char *const *names,
 	size_t count, struct error *e);

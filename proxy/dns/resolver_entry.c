@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 /*
- * Lookups in flight, in each lane: a large policy must not flood the pod's DNS server, but names that somebody waits for
- * must not stand behind those of dead servers.
+ * Lookups in flight, in each lane: a large policy must not flood the pod's DNS server, but names that somebody waits
+ * for must not stand behind those of dead servers.
  */
 #define IN_FLIGHT_MAX 64
 #define IN_FLIGHT_WAITED_MAX 128
@@ -171,7 +171,8 @@ static void take_reply(struct question *question)
 	}
 }
 
-static void start_lookup(struct resolver *resolver, struct resolver_entry *entry, struct resolver_lane *lane, int64_t now)
+static void start_lookup(struct resolver *resolver, struct resolver_entry *entry, struct resolver_lane *lane,
+	int64_t now)
 {
 	static const struct reply *const replies[FAMILY_COUNT] = {&no_memory, &no_memory};
 	struct question *questions = calloc(FAMILY_COUNT, sizeof *questions);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the resolver's own files share: resolver.c, resolver_entry.c and resolver_wait.c. Nobody else includes it.
+ * What the resolver's own files share: resolver.c and resolver_*.c. Nobody else includes it, but their tests.
  *
- * The resolver's thread alone changes names and answers; it holds the lock while it does, and others while they look. What
- * others ask of the thread lies under the same lock, until it is woken. Functions whose name ends in _locked are called
- * with it held.
+ * The resolver's thread alone changes names and answers; it holds the lock while it does, and others while they look.
+ * What others ask of the thread lies under the same lock, until it is woken. Functions whose name ends in _locked are
+ * called with it held.
  */
 #ifndef WEIR_PROXY_RESOLVER_STATE_H
 #define WEIR_PROXY_RESOLVER_STATE_H
@@ -98,6 +98,17 @@ void entry_run_agenda(struct resolver *resolver, int64_t now);
 
 /* Starts lookups of those that are due, as many as may be in flight. */
 void entry_start_due(struct resolver *resolver, int64_t now);
+
+/* --- resolver_names.c: the thread's work on the policy's names */
+
+/* Makes and drops names until they are those of resolver->wanted, which is then gone. */
+void names_apply_wanted(struct resolver *resolver, int64_t now);
+
+/*
+ * When the guard has changed, what was good without it, or refused by it, is looked up again, and not kept if that
+ * fails.
+ */
+void names_apply_guard(struct resolver *resolver);
 
 /* --- resolver_wait.c: the thread's work on waits */
 

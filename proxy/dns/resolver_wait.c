@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A wait is always in one list at most: asked (the thread has not seen it yet), waiting, or its client's done. That list,
- * under the resolver's one lock, is its state; so it can be cancelled at any moment.
+ * A wait is always in one list at most: asked (the thread has not seen it yet), waiting, or its client's done. That
+ * list, under the resolver's one lock, is its state; so it can be cancelled at any moment.
  */
 #include "proxy/dns/resolver_state.h"
 

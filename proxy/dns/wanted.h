@@ -15,8 +15,8 @@ struct wanted {
 };
 
 /*
- * Copies names. Returns 0, -E2BIG when there are more than `max`, -EINVAL for what is not a name, or -ENOMEM. The caller
- * frees it with free().
+ * Copies names. Returns 0, -E2BIG when there are more than `max`, -EINVAL for what is not a name, or -ENOMEM. The
+ * caller frees it with free().
  */
 int wanted_new(const char *const *names, size_t count, size_t max, struct wanted **ret_wanted, struct error *e);
 

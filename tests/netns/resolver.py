@@ -191,7 +191,7 @@ def test_a_changed_address():
 
 
 def test_ttl_0_is_refreshed_at_the_refresh_rate():
-    often, seldom, second = serve(Name("192.0.2.1", ttl=0)), serve(Name("192.0.2.1", ttl=0)), serve(Name("192.0.2.1", ttl=1))
+    often, seldom, second = (serve(Name("192.0.2.1", ttl=ttl)) for ttl in (0, 0, 1))
     with Resolver() as slow, Resolver() as fast:
         slow.want(seldom, second)
         fast.want(often, rate=1000)
@@ -376,7 +376,7 @@ def test_names_that_are_none():
     with Resolver() as resolver:
         good = serve(Name(KEPT))
         problems = []
-        for bad in ("192.0.2.1", "2001:db8::1", "a..b", ".", "x" * 64 + ".test", "a\\.test", "*.test", "caf\xc3\xa9.test"):
+        for bad in ("192.0.2.1", "2001:db8::1", "a..b", ".", "x" * 64 + ".test", "a\\.test", "*.test", "caf\xe9.test"):
             problems += expect(bad, resolver.want(good, bad).endswith(" is not a name that DNS can be asked for"), True)
             problems += expect(bad, resolver.ask("lookup", bad), "invalid")
         return problems + expect("what came with them", resolver.find(good), "unknown")
@@ -455,7 +455,7 @@ def fail_allocation(n, report):
 
 
 def live_without_memory(n, report, names, ends):
-    """The nth allocation fails once: the resolver does not start, or it resolves all the same, perhaps a second later."""
+    """The nth allocation fails once: the resolver does not start, or it resolves all the same, a second later."""
     resolver = Resolver(**fail_allocation(n, report))
     try:
         wait_until("a policy", lambda: resolver.want(*names) == "ok")
@@ -518,7 +518,5 @@ def prepare():
 
 
 if __name__ == "__main__":
-    only = sys.argv[1:]
-    tests = [(title.replace("_", " "), test) for title, test in harness.named_tests(globals()) if not only or title in only]
     with FOLDER:
-        sys.exit(harness.main([SPACE], tests, prepare))
+        sys.exit(harness.main([SPACE], harness.named_tests(globals()), prepare))

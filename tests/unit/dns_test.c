@@ -6,6 +6,7 @@
 #include "proxy/dns/index.h"
 #include "proxy/dns/name.h"
 #include "proxy/dns/record.h"
+#include "proxy/dns/resolver_state.h"
 #include "proxy/dns/wanted.h"
 
 #include <errno.h>
@@ -232,7 +233,8 @@ static void pauses_follow_the_ttl(void **state)
 		uint32_t ttl;
 		int64_t pause;
 	} rows[] = {
-		{0, MINUTE}, {1, SECOND}, {5, 5 * SECOND}, {3600, 3600 * SECOND}, {86400, 3600 * SECOND}, {UINT32_MAX, 3600 * SECOND},
+		{0, MINUTE}, {1, SECOND}, {5, 5 * SECOND}, {3600, 3600 * SECOND}, {86400, 3600 * SECOND},
+		{UINT32_MAX, 3600 * SECOND},
 	};
 	struct life life;
 
@@ -298,7 +300,8 @@ static void pauses_are_spread(void **state)
 
 static void unusable_addresses_are_never_taken(void **state)
 {
-	struct reply reply = good(60, "0.0.0.0 0.1.2.3 224.0.0.1 239.255.255.255 255.255.255.255 192.0.2.1 :: ff02::1 10.0.0.1");
+	struct reply reply =
+		good(60, "0.0.0.0 0.1.2.3 224.0.0.1 239.255.255.255 255.255.255.255 192.0.2.1 :: ff02::1 10.0.0.1");
 
 	(void)state;
 	reply_filter(&reply, "a.example.com", false);
@@ -341,7 +344,8 @@ static void private_addresses(void **state)
 
 static void public_names(void **state)
 {
-	static const char *const public[] = {"example.com", "a.b.example.com", "notlocal.com", "local.com", "mylan.de", "a.xlocal"};
+	static const char *const public[] = {"example.com", "a.b.example.com", "notlocal.com", "local.com", "mylan.de",
+		"a.xlocal"};
 	static const char *const local[] = {"localhost", "db", "db.internal", "a.b.local", "web.default.svc.cluster.local",
 		"router.home.arpa", "x.test"};
 
@@ -537,6 +541,43 @@ static void the_index_finds_names_and_addresses(void **state)
 	index_free(&index);
 }
 
+/* --- who stays */
+
+static void a_name_stays_while_it_is_needed(void **state)
+{
+	struct resolver resolver = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct resolver_entry *entry;
+
+	(void)state;
+	TAILQ_INIT(&resolver.entries);
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		TAILQ_INIT(&resolver.lanes[i].waited);
+		TAILQ_INIT(&resolver.lanes[i].due);
+	}
+	assert_int_equal(index_init(&resolver.index), 0);
+	assert_int_equal(agenda_init(&resolver.agenda, 1), 0);
+	entry = entry_new_locked(&resolver, "a.test", true);
+	assert_non_null(entry);
+	assert_ptr_equal(TAILQ_FIRST(&resolver.lanes[LANE_POLICY].due), entry);
+	assert_false(entry_drop(&resolver, entry, START));
+	/* No longer the policy's, but somebody asked for it. */
+	entry->wanted = false;
+	entry->used = START;
+	assert_false(entry_drop(&resolver, entry, START + RESOLVER_IDLE_TIME - 1));
+	entry->waiting = 1;
+	assert_false(entry_drop(&resolver, entry, START + RESOLVER_IDLE_TIME));
+	entry_make_due(&resolver, entry);
+	assert_null(TAILQ_FIRST(&resolver.lanes[LANE_POLICY].due));
+	assert_ptr_equal(TAILQ_FIRST(&resolver.lanes[LANE_DEMAND].waited), entry);
+	entry->waiting = 0;
+	assert_true(entry_drop(&resolver, entry, START + RESOLVER_IDLE_TIME));
+	assert_null(TAILQ_FIRST(&resolver.lanes[LANE_DEMAND].waited));
+	assert_null(index_find(&resolver.index, "a.test"));
+	assert_int_equal(resolver.entry_count, 0);
+	index_free(&resolver.index);
+	agenda_free(&resolver.agenda);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -559,6 +600,7 @@ int main(void)
 		cmocka_unit_test(the_agenda_is_in_order),
 		cmocka_unit_test(the_hash_is_siphash_1_3),
 		cmocka_unit_test(the_index_finds_names_and_addresses),
+		cmocka_unit_test(a_name_stays_while_it_is_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
