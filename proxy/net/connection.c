@@ -214,6 +214,8 @@ static void dial(struct connection *connection, struct connection_context *conte
 	int rc;
 
 	connection->facts.has_upstream = true;
+	connection->facts.upstream = connection->facts.destination;
+	connection->facts.cluster = FACTS_PASSTHROUGH;
 	connection->upstream.fd = fd;
 	/* The handshake's last packet may wait for the first bytes, which mostly are there already: see connected(). */
 	side_set_acknowledging(&connection->upstream, false);
