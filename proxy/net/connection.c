@@ -236,7 +236,7 @@ void connection_start(struct connection *connection, struct connection_context *
 	connection->upstream = (struct side){.fd = -1};
 	connection->sniff = (struct sniff){.done = false};
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
-	connection->share = (struct metrics_share){.destination = NULL};
+	connection->share = (struct metrics_share){.series = NULL};
 	connection->began = context->now;
 	connection->keeps_alive = false;
 	set_state(connection, context, CONNECTION_CONNECTING);
