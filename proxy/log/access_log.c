@@ -7,20 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_text_value(struct line *line, const struct operator_value *value)
+static inline void put_text_value(struct line *line, const struct operator_value *value)
 {
 	switch (value->type) {
 	case OPERATOR_ABSENT:
 		line_byte(line, '-');
 		break;
 	case OPERATOR_PLAIN:
-		line_bytes(line, value->text.data, value->text.size);
+		line_bytes(line, value->data, value->size);
 		break;
 	case OPERATOR_TEXT:
-		line_escaped(line, value->text);
+		line_escaped(line, (struct facts_text){value->data, value->size});
 		break;
 	case OPERATOR_NUMBER:
-		line_number(line, value->number);
+		line_number(line, value->size);
 		break;
 	}
 }
@@ -36,28 +36,34 @@ static void put_json_value(struct line *line, const struct operator_value *value
 	} else {
 		if (is_alone)
 			line_byte(line, '"');
-		line_json(line, value->text);
+		line_json(line, (struct facts_text){value->data, value->size});
 		if (is_alone)
 			line_byte(line, '"');
 	}
 }
 
-static void put_operation(struct line *line, const struct format *format, const struct operation *operation,
-	const struct facts *facts)
+static void put_operations(struct line *line, const struct format *format, const struct facts *facts)
 {
 	char scratch[OPERATOR_SCRATCH_SIZE];
-	struct operator_value value;
 
-	line_bytes(line, operation->literal.data, operation->literal.size);
-	if (operation->code == OPERATOR_NONE)
-		return;
-	value = operator_value(operation, facts, scratch);
-	if (format->encoding == FORMAT_JSON)
-		put_json_value(line, &value, operation->is_alone);
-	else
-		put_text_value(line, &value);
+	for (size_t i = 0; i < format->count; i++) {
+		const struct operation *operation = &format->operations[i];
+		struct operator_value value;
+
+		line_few_bytes(line, operation->literal.data, operation->literal.size);
+		if (operation->code == OPERATOR_NONE)
+			continue;
+		value.type = OPERATOR_ABSENT;
+		if (facts->http != NULL || !operation->is_of_request)
+			operator_value(&value, operation, facts, scratch);
+		if (format->encoding == FORMAT_JSON)
+			put_json_value(line, &value, operation->is_alone);
+		else
+			put_text_value(line, &value);
+	}
 }
 
+/* Behind a newline, which the format may not have. */
 static void put_entry_line(struct line *line, const char *entry, bool ends_line)
 {
 	if (!ends_line)
@@ -80,8 +86,7 @@ size_t access_log_format(const struct format *format, char *out, size_t size, co
 	const char *entry = format->has_service_entry ? NULL : facts->suggestion;
 	struct line line = {out, size, 0};
 
-	for (size_t i = 0; i < format->count; i++)
-		put_operation(&line, format, &format->operations[i], facts);
+	put_operations(&line, format, facts);
 	if (format->encoding == FORMAT_JSON) {
 		if (entry != NULL)
 			put_entry_key(&line, entry, format->is_empty);

@@ -11,27 +11,38 @@ void line_number(struct line *line, uint64_t number)
 {
 	char digits[DECIMAL_SIZE];
 
-	line_bytes(line, digits, (size_t)(decimal_write(digits, number, 1) - digits));
+	if (line->used + DECIMAL_SIZE <= line->size)
+		line->used = (size_t)(decimal_write(line->out + line->used, number, 1) - line->out);
+	else
+		line_bytes(line, digits, (size_t)(decimal_write(digits, number, 1) - digits));
+}
+
+/* What needs no escape in a line of text. */
+static const bool stays[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
+static void put_escape(struct line *line, unsigned char c)
+{
+	if (c == '"' || c == '\\')
+		line_bytes(line, (char[]){'\\', (char)c}, 2);
+	else
+		line_bytes(line, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4);
 }
 
 void line_escaped(struct line *line, struct facts_text text)
 {
-	size_t done = 0; /* what has been written */
+	const unsigned char *next = (const unsigned char *)text.data;
+	const unsigned char *end = next + text.size;
 
-	for (size_t i = 0; i < text.size; i++) {
-		unsigned char c = (unsigned char)text.data[i];
-		bool is_quoted = c == '"' || c == '\\';
+	for (;;) {
+		const unsigned char *plain = next;
 
-		if (c >= 0x20 && c <= 0x7e && !is_quoted)
-			continue;
-		line_bytes(line, text.data + done, i - done);
-		done = i + 1;
-		if (is_quoted)
-			line_bytes(line, (char[]){'\\', (char)c}, 2);
-		else
-			line_bytes(line, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4);
+		while (next < end && stays[*next])
+			next++;
+		line_bytes(line, (const char *)plain, (size_t)(next - plain));
+		if (next == end)
+			return;
+		put_escape(line, *next++);
 	}
-	line_bytes(line, text.data + done, text.size - done);
 }
 
 /* Bytes of the UTF-8 character (RFC 3629) that the text begins with, 0 where it is none. */

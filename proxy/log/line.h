@@ -24,6 +24,20 @@ static inline void line_bytes(struct line *line, const char *bytes, size_t count
 	line->used += count;
 }
 
+/* The same, for what mostly is a blank or a quote: not worth a call. */
+static inline void line_few_bytes(struct line *line, const char *bytes, size_t count)
+{
+	char *to = line->out + line->used;
+
+	if (count > 3 || line->used + count > line->size) {
+		line_bytes(line, bytes, count);
+		return;
+	}
+	line->used += count;
+	while (count-- > 0)
+		*to++ = *bytes++;
+}
+
 static inline void line_byte(struct line *line, char c)
 {
 	if (line->used < line->size)

@@ -215,6 +215,28 @@ static int read_argument(struct operation *operation, const struct row *row, cha
 	return error_set(e, EINVAL, "it takes nothing in brackets");
 }
 
+static bool is_of_request(const struct operation *operation)
+{
+	switch ((enum operator_code)operation->code) {
+	case OPERATOR_REQUEST_HEADER:
+		for (size_t i = 0; i < 2; i++)
+			if (operation->headers[i] == OPERATOR_METHOD || operation->headers[i] == OPERATOR_PATH ||
+				operation->headers[i] == OPERATOR_ORIGINAL_PATH || operation->headers[i] == OPERATOR_AUTHORITY)
+				return false;
+		return true;
+	case OPERATOR_RESPONSE_HEADER:
+	case OPERATOR_RESPONSE_CODE_DETAILS:
+	case OPERATOR_ROUTE_NAME:
+	case OPERATOR_REQUEST_DURATION:
+	case OPERATOR_RESPONSE_DURATION:
+	case OPERATOR_RESPONSE_TX_DURATION:
+	case OPERATOR_NEVER:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int operator_read(struct operation *operation, struct facts_text name, char *argument, size_t argument_size,
 	uint32_t limit, struct error *e)
 {
@@ -232,8 +254,10 @@ int operator_read(struct operation *operation, struct facts_text name, char *arg
 	if (argument != NULL) {
 		int rc = read_argument(operation, row, argument, argument_size, e);
 
+		operation->is_of_request = is_of_request(operation);
 		return rc < 0 ? error_wrap(e, rc, "%s", row->name) : 0;
 	}
+	operation->is_of_request = is_of_request(operation);
 	if (row->takes != TAKES_NOTHING && row->takes != TAKES_TIME)
 		return error_set(e, EINVAL, "%s needs a name in brackets, as in %%%s(NAME)%%", row->name, row->name);
 	if (row->code == OPERATOR_ENVIRONMENT)

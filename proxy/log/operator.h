@@ -27,8 +27,8 @@ enum operator_type {
 
 struct operator_value {
 	enum operator_type type;
-	struct facts_text text; /* in the facts, in the operation, or in the scratch */
-	uint64_t number;
+	const char *data; /* text in the facts, in the operation, or in the scratch */
+	uint64_t size;    /* of the text; or the number */
 };
 
 /* What is printed. */
@@ -94,6 +94,7 @@ struct operation {
 	uint8_t code;       /* enum operator_code */
 	uint8_t endpoint;   /* enum operator_endpoint */
 	uint8_t headers[2]; /* enum operator_header: the first one that is there */
+	bool is_of_request; /* a connection never has it */
 	bool is_alone;      /* all of a text of a JSON format, so that it keeps its type */
 };
 
@@ -104,8 +105,8 @@ struct operation {
 int operator_read(struct operation *operation, struct facts_text name, char *argument, size_t argument_size,
 	uint32_t limit, struct error *e);
 
-/* The operation's value. It is gone with the facts, and with the scratch. */
-struct operator_value operator_value(const struct operation *operation, const struct facts *facts,
+/* Tells the operation's value. It is gone with the facts, and with the scratch. */
+void operator_value(struct operator_value *ret_value, const struct operation *operation, const struct facts *facts,
 	char scratch[OPERATOR_SCRATCH_SIZE]);
 
 /* RESPONSE_FLAGS of a connection's end. */
@@ -114,7 +115,7 @@ const char *operator_end_flags(enum facts_end end);
 /* Whether a form of %START_TIME(...)% can be written. Returns 0, or -EINVAL with what is valid. */
 int operator_time_check(struct facts_text form, struct error *e);
 
-/* Writes milliseconds since 1970 in such a form; what does not fit is cut. */
-struct facts_text operator_time_write(char scratch[OPERATOR_SCRATCH_SIZE], struct facts_text form, int64_t milliseconds);
+/* Writes milliseconds since 1970 in such a form; what does not fit is cut. Returns the length. */
+size_t operator_time_write(char scratch[OPERATOR_SCRATCH_SIZE], struct facts_text form, int64_t milliseconds);
 
 #endif

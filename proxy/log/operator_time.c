@@ -164,11 +164,11 @@ static void put_form(struct output *to, struct facts_text form, const char *iso,
 	}
 }
 
-struct facts_text operator_time_write(char scratch[OPERATOR_SCRATCH_SIZE], struct facts_text form, int64_t milliseconds)
+size_t operator_time_write(char scratch[OPERATOR_SCRATCH_SIZE], struct facts_text form, int64_t milliseconds)
 {
 	char iso[TIME_TEXT_SIZE];
 	struct output to = {scratch, 0};
 
 	put_form(&to, form, time_format(iso, milliseconds), milliseconds);
-	return (struct facts_text){scratch, to.used};
+	return to.used;
 }
