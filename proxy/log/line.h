@@ -27,12 +27,13 @@ static inline void line_bytes(struct line *line, const char *bytes, size_t count
 /* The same, for what mostly is a blank or a quote: not worth a call. */
 static inline void line_few_bytes(struct line *line, const char *bytes, size_t count)
 {
-	char *to = line->out + line->used;
+	char *to;
 
 	if (count > 3 || line->used + count > line->size) {
 		line_bytes(line, bytes, count);
 		return;
 	}
+	to = line->out + line->used;
 	line->used += count;
 	while (count-- > 0)
 		*to++ = *bytes++;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -181,6 +182,35 @@ static void each_operator_has_its_value(void **state)
 	}
 }
 
+/* Some second of every day from 1970 to 2050. */
+static void times_are_those_of_the_library(void **state)
+{
+	static const char parts[] = "%Y %m %d %e %b %B %a %A %H %M %S %F %T %R %s";
+	struct facts facts = usual(NULL);
+	struct format *format;
+	char text[128];
+
+	(void)state;
+	(void)snprintf(text, sizeof text, "%%START_TIME(%s)%%", parts);
+	assert_int_equal(format_new(FORMAT_TEXT, text, &format, NULL), 0);
+	assert_int_equal(setenv("TZ", "UTC", 1), 0);
+	for (int64_t day = 0; day < 29000; day++) {
+		time_t seconds = (time_t)(day * 86400 + day * 7919 % 86400);
+		char expected[256];
+		char line[256];
+		struct tm utc;
+		size_t length;
+
+		facts.started = (int64_t)seconds * 1000;
+		(void)gmtime_r(&seconds, &utc);
+		assert_true(strftime(expected, sizeof expected, parts, &utc) > 0);
+		length = access_log_format(format, line, sizeof line - 1, &facts);
+		line[length] = '\0';
+		assert_string_equal(line, expected);
+	}
+	format_unref(format);
+}
+
 static void json_keeps_types(void **state)
 {
 	static const struct facts_http sent = {.method = TEXT("GET"), .path = TEXT("/\"\\\t\x01\x7f<&>"),
@@ -322,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_operator_has_its_value),
+		cmocka_unit_test(times_are_those_of_the_library),
 		cmocka_unit_test(json_keeps_types),
 		cmocka_unit_test(what_was_blocked_carries_its_entry),
 		cmocka_unit_test(what_is_wrong_is_told),
