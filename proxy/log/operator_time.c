@@ -93,8 +93,9 @@ static void put(struct output *to, const char *text, size_t size)
 static void put_number(struct output *to, uint64_t number, unsigned width)
 {
 	char digits[DECIMAL_SIZE];
+	size_t size = (size_t)(decimal_write(digits, number, width) - digits);
 
-	put(to, digits, (size_t)(decimal_write(digits, number, width) - digits));
+	put(to, digits, size);
 }
 
 /* Milliseconds, with as many digits as are asked for. */

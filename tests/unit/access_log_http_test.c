@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define TEXT(literal) {literal, sizeof literal - 1}
+#define TEXT(literal) {(literal), sizeof(literal) - 1}
 
 #define HTTPBIN "outbound|80||httpbin.org"
 #define CLIENT "\"-\" \"curl/8.5.0\" \"84961386-6d84-929d-98bd-c5aee93b5c88\" "
@@ -108,7 +108,7 @@ static void requests_by_route(void **state)
 	static const struct row {
 		const char *cluster;
 		const char *route;
-		const char *end; /* the last column */
+		const char *last; /* column */
 	} rows[] = {
 		{HTTPBIN, "default", "default"},                                         /* a ServiceEntry */
 		{HTTPBIN, NULL, "-"},                                                    /* a VirtualService without names */
@@ -119,17 +119,17 @@ static void requests_by_route(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	for (const struct row *row = rows; row < rows + sizeof rows / sizeof *rows; row++) {
 		struct facts_http http = usual_http();
 		struct facts facts = usual();
 		char line[1024];
 
-		http.route = rows[i].route;
+		http.route = row->route;
 		facts.http = &http;
-		facts.cluster = rows[i].cluster;
+		facts.cluster = row->cluster;
 		(void)snprintf(line, sizeof line,
 			"\"GET /headers HTTP/1.1\" 200 - via_upstream - \"-\" 0 551 81 80 " CLIENT "\"httpbin.org\" " DIALLED
-			"%s " ADDRESSES "- %s", rows[i].cluster, rows[i].end);
+			"%s " ADDRESSES "- %s", row->cluster, row->last);
 		expect_text(&facts, line);
 	}
 }

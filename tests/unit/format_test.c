@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define TEXT(literal) {literal, sizeof literal - 1}
+#define TEXT(literal) {(literal), sizeof(literal) - 1}
 
 #define ENTRY "{\"kind\": \"ServiceEntry\"}"
 

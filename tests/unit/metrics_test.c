@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define TEXT(literal) {literal, sizeof literal - 1}
+#define TEXT(literal) {(literal), sizeof(literal) - 1}
 
 static struct metrics metrics;
 
