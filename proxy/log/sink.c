@@ -139,6 +139,7 @@ static int replace(struct sink *sink, const char *path)
 		rc = -errno;
 	if (rc == 0)
 		atomic_store(&sink->is_off, is_off);
+	sink->changes++;
 	(void)pthread_mutex_unlock(&sink->lock);
 	if (fresh >= 0)
 		(void)close(fresh);
@@ -278,23 +279,34 @@ static void write_queue(struct sink *sink, struct sink_queue *queue, int *waited
 	write_text(sink, sink->taken, size, waited);
 }
 
-/* Lets go of the file when there is to be none any more. */
-static void close_if_off(struct sink *sink)
+static unsigned count_changes(struct sink *sink)
+{
+	unsigned changes;
+
+	(void)pthread_mutex_lock(&sink->lock);
+	changes = sink->changes;
+	(void)pthread_mutex_unlock(&sink->lock);
+	return changes;
+}
+
+/* Lets go of the file when there is to be none any more, and has not been since what was queued was written. */
+static void close_if_off(struct sink *sink, unsigned changes)
 {
 	(void)pthread_mutex_lock(&sink->lock);
-	if (atomic_load(&sink->is_off))
+	if (atomic_load(&sink->is_off) && sink->changes == changes)
 		(void)dup3(sink->nowhere, sink->fd, O_CLOEXEC);
 	(void)pthread_mutex_unlock(&sink->lock);
 }
 
 static void write_all(struct sink *sink)
 {
+	unsigned changes = count_changes(sink);
 	uint64_t dropped;
 	int waited = 0;
 
 	for (size_t i = 0; i < sink->queue_count; i++)
 		write_queue(sink, &sink->queues[i], &waited);
-	close_if_off(sink);
+	close_if_off(sink, changes);
 	dropped = sink_dropped(sink);
 	if (dropped > sink->told)
 		warn("the access log was full: %llu lines dropped", (unsigned long long)(dropped - sink->told));

@@ -41,6 +41,7 @@ struct sink {
 	bool has_lines;
 	bool is_urgent; /* a queue is filling up */
 	bool stopping;
+	unsigned changes; /* of the file */
 	char *taken;   /* owned by the writing thread: the text that is on its way out */
 	uint64_t told; /* dropped lines that stderr has heard of */
 };
