@@ -158,9 +158,11 @@ void metrics_close(struct metrics *metrics, struct metrics_share *share, const s
 void metrics_request(struct metrics *metrics, const struct facts *facts)
 {
 	char host[SERIES_HOST_SIZE + 1];
-	struct series_key key = {.protocol = facts->http->is_grpc ? SERIES_GRPC : SERIES_HTTP, .code = facts->http->status};
+	struct series_key key = {.protocol = SERIES_HTTP, .code = facts->http->status};
 	struct series_requests *requests;
 
+	if (facts->http->is_grpc)
+		key.protocol = SERIES_GRPC;
 	key.service = service_of(facts);
 	key.host = host_of(host, facts, key.service);
 	write_flags(key.flags, facts->http);

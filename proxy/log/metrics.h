@@ -4,7 +4,7 @@
  * labels where Istio has them (the "Istio Standard Metrics"), and a few of its own.
  *
  * Names and status codes come from clients and servers, so there is a limit to them: what has none of the first
- * METRICS_SERIES_MAX series (proxy/log/series.h) counts as "other". Workers count without a lock; only what begins a
+ * SERIES_MAX series (proxy/log/series.h) counts as "other". Workers count without a lock; only what begins a
  * series takes one.
  */
 #ifndef WEIR_PROXY_METRICS_H

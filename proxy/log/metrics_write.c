@@ -42,8 +42,8 @@ static void write_service(FILE *out, const struct series_key *key)
 }
 
 /* One sample, with its labels in Istio's order. `bound`: of a histogram's bucket, or NULL. */
-static void write_sample(FILE *out, const char *metric, const char *suffix, const struct series *series, const char *flags,
-	const char *bound, uint64_t value)
+static void write_sample(FILE *out, const char *metric, const char *suffix, const struct series *series,
+	const char *flags, const char *bound, uint64_t value)
 {
 	static const char *const protocols[] = {[SERIES_TCP] = "tcp", [SERIES_HTTP] = "http", [SERIES_GRPC] = "grpc"};
 	static_assert(sizeof protocols / sizeof *protocols == SERIES_PROTOCOL_COUNT, "every protocol has its name");
@@ -56,9 +56,10 @@ static void write_sample(FILE *out, const char *metric, const char *suffix, cons
 	else
 		write_service(out, &series->key);
 	(void)fprintf(out, "\",request_protocol=\"%s\",", protocols[series->key.protocol]);
-	if (series->key.protocol != SERIES_TCP)
-		(void)fprintf(out, series->is_rest && series->key.code > 0 ? "response_code=\"%.1uxx\"," : "response_code=\"%u\",",
-			series->is_rest ? series->key.code / 100u : series->key.code);
+	if (series->key.protocol != SERIES_TCP && series->is_rest && series->key.code > 0)
+		(void)fprintf(out, "response_code=\"%uxx\",", series->key.code / 100u);
+	else if (series->key.protocol != SERIES_TCP)
+		(void)fprintf(out, "response_code=\"%u\",", series->key.code);
 	(void)fprintf(out, "response_flags=\"%s\",connection_security_policy=\"unknown\"", flags);
 	if (bound != NULL)
 		(void)fprintf(out, ",le=\"%s\"", bound);

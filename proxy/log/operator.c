@@ -110,7 +110,8 @@ static int fail_unknown(struct facts_text name, struct error *e)
 	for (size_t i = 0; i < ROW_COUNT && count < PROPOSAL_MAX; i++) {
 		if (common_length(name, rows[i].name) < best)
 			continue;
-		used += (size_t)snprintf(proposals + used, sizeof proposals - used, "%s%s", count > 0 ? ", " : "", rows[i].name);
+		used += (size_t)snprintf(proposals + used, sizeof proposals - used, "%s%s",
+			count > 0 ? ", " : "", rows[i].name);
 		count++;
 	}
 	return error_set(e, EINVAL, "%s is no operator; among those that are: %s",
@@ -215,15 +216,18 @@ static int read_argument(struct operation *operation, const struct row *row, cha
 	return error_set(e, EINVAL, "it takes nothing in brackets");
 }
 
+/* Whether a connection's first bytes may tell it. */
+static bool is_sniffed(enum operator_header header)
+{
+	return header == OPERATOR_METHOD || header == OPERATOR_PATH || header == OPERATOR_ORIGINAL_PATH ||
+	       header == OPERATOR_AUTHORITY;
+}
+
 static bool is_of_request(const struct operation *operation)
 {
 	switch ((enum operator_code)operation->code) {
 	case OPERATOR_REQUEST_HEADER:
-		for (size_t i = 0; i < 2; i++)
-			if (operation->headers[i] == OPERATOR_METHOD || operation->headers[i] == OPERATOR_PATH ||
-				operation->headers[i] == OPERATOR_ORIGINAL_PATH || operation->headers[i] == OPERATOR_AUTHORITY)
-				return false;
-		return true;
+		return !is_sniffed(operation->headers[0]) && !is_sniffed(operation->headers[1]);
 	case OPERATOR_RESPONSE_HEADER:
 	case OPERATOR_RESPONSE_CODE_DETAILS:
 	case OPERATOR_ROUTE_NAME:

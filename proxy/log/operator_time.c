@@ -67,8 +67,8 @@ int operator_time_check(struct facts_text form, struct error *e)
 		if (is_digit(letter) && i + 1 < form.size && form.data[i + 1] == 'f')
 			continue;
 		if (letter == '\0' || (find(letter) == NULL && strchr(letters, letter) == NULL))
-			return error_set(e, EINVAL, "%s is no part of a time; valid are %%Y %%y %%m %%d %%e %%b %%B %%a %%A %%H %%M %%S "
-				"%%F %%T %%R %%D %%z %%Z %%s %%f %%1f to %%9f %%n %%t %%%%",
+			return error_set(e, EINVAL,
+				"%s is no part of a time; valid are %%Y %%y %%m %%d %%e %%b %%B %%a %%A %%H %%M %%S %%F %%T %%R %%D %%z %%Z %%s %%f %%1f to %%9f %%n %%t %%%%",
 				error_quote(quoted, form.data + i - 1, letter == '\0' ? 1 : 2));
 	}
 	return 0;

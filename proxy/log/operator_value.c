@@ -59,7 +59,8 @@ static inline void endpoint_value(struct operator_value *value, const struct end
 		set_number(value, endpoint->port);
 		return;
 	}
-	text = code == OPERATOR_ENDPOINT ? endpoint_format(scratch, endpoint) : address_format(scratch, &endpoint->address);
+	text = code == OPERATOR_ENDPOINT ? endpoint_format(scratch, endpoint)
+					 : address_format(scratch, &endpoint->address);
 	set_plain(value, text, strlen(text));
 }
 
@@ -78,8 +79,8 @@ static inline void sniffed(struct operator_value *value, const struct facts_name
 		set_string(value, names->host);
 }
 
-static __attribute__((noinline)) void other_header(struct operator_value *value, const struct facts_http *http, bool of_response,
-	struct facts_text name)
+static __attribute__((noinline)) void other_header(struct operator_value *value, const struct facts_http *http,
+	bool of_response, struct facts_text name)
 {
 	struct facts_text text;
 
@@ -136,8 +137,8 @@ static void header(struct operator_value *value, const struct operation *operati
 	}
 }
 
-static inline void first_header(struct operator_value *value, const struct operation *operation, const struct facts *facts,
-	char *scratch)
+static inline void first_header(struct operator_value *value, const struct operation *operation,
+	const struct facts *facts, char *scratch)
 {
 	for (size_t i = 0; i < 2 && value->type == OPERATOR_ABSENT && operation->headers[i] != OPERATOR_NO_HEADER; i++) {
 		if (facts->http != NULL)
@@ -149,7 +150,8 @@ static inline void first_header(struct operator_value *value, const struct opera
 
 /* --- numbers that only a request has */
 
-static __attribute__((noinline)) void request_number(struct operator_value *value, const struct facts *facts, enum operator_code code)
+static __attribute__((noinline)) void request_number(struct operator_value *value, const struct facts *facts,
+	enum operator_code code)
 {
 	const struct facts_http *http = facts->http;
 
@@ -254,6 +256,7 @@ void operator_value(struct operator_value *ret_value, const struct operation *op
 {
 	ret_value->type = OPERATOR_ABSENT;
 	set_value(ret_value, operation, facts, scratch);
-	if (operation->limit != OPERATOR_UNLIMITED && ret_value->type != OPERATOR_ABSENT && ret_value->size > operation->limit)
+	if (operation->limit != OPERATOR_UNLIMITED && ret_value->type != OPERATOR_ABSENT &&
+		ret_value->size > operation->limit)
 		ret_value->size = operation->limit;
 }

@@ -97,7 +97,8 @@ static struct written read_written(char *at, char *end)
 		at++;
 	written.name = (struct facts_text){name, (size_t)(at - name)};
 	if (written.name.size == 0) {
-		written.problem = "% begins an operator; valid is %NAME%, %NAME(ARGUMENT)%, %NAME(ARGUMENT):LENGTH%, and %% for itself";
+		written.problem = "% begins an operator; valid is %NAME%, %NAME(ARGUMENT)%, %NAME(ARGUMENT):LENGTH%, "
+				  "and %% for itself";
 		return written;
 	}
 	if (at < end && *at == '(')
@@ -105,7 +106,8 @@ static struct written read_written(char *at, char *end)
 	if (written.problem == NULL && at < end && *at == ':')
 		at = read_limit(&written, at, end);
 	if (written.problem == NULL && (at == end || *at != '%'))
-		written.problem = "an operator is not closed; valid is %NAME%, %NAME(ARGUMENT)% or %NAME(ARGUMENT):LENGTH%";
+		written.problem = "an operator is not closed; valid is %NAME%, %NAME(ARGUMENT)% or "
+				  "%NAME(ARGUMENT):LENGTH%";
 	written.behind = at + 1;
 	return written;
 }

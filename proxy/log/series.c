@@ -17,8 +17,8 @@ void series_init(struct series_table *table)
 	(void)pthread_mutex_init(&table->lock, NULL);
 	table->rest = (struct series){.key = {.host = "other", .protocol = SERIES_TCP}, .is_rest = true};
 	for (size_t i = 0; i < SERIES_CLASS_COUNT; i++)
-		table->rests[i] = (struct series){.key = {.host = "other", .protocol = SERIES_HTTP, .code = (uint16_t)(i * 100),
-			.flags = "-"}, .is_rest = true};
+		table->rests[i] = (struct series){.is_rest = true,
+			.key = {.host = "other", .protocol = SERIES_HTTP, .code = (uint16_t)(i * 100), .flags = "-"}};
 }
 
 /* FNV-1a */
