@@ -1,175 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/log/access_log.h"
 
-#include "redirect/base/decimal.h"
-#include "redirect/base/time.h"
+#include "proxy/log/line.h"
+#include "proxy/log/program.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* RESPONSE_FLAGS and CONNECTION_TERMINATION_DETAILS of each end. The words are ours where Istio has none. */
-static const struct end {
-	const char *flags;
-	const char *details;
-} ends[] = {
-	[FACTS_END_PLAIN] = {"-", "-"},
-	[FACTS_END_CONNECT_FAILED] = {"UF,URX", "-"},
-	[FACTS_END_CONNECT_TIMEOUT] = {"UF,URX", "-"},
-	[FACTS_END_UPSTREAM_RESET] = {"UR", "-"},
-	[FACTS_END_DIRECT] = {"NR", "direct_dial"},
-	[FACTS_END_LOOP] = {"NR", "loop"},
-	[FACTS_END_MEMORY] = {"OM", "out_of_memory"},
-	[FACTS_END_DRAIN] = {"-", "drain_time_over"},
-};
-static_assert(sizeof ends / sizeof *ends == FACTS_END_COUNT, "every end has its words");
-
-struct line {
-	char *out;
-	size_t size;
-	size_t used; /* counts on past the end, so that the caller learns the length */
-};
-
-static void put_bytes(struct line *line, const char *bytes, size_t count)
+static inline void put_text_value(struct line *line, const struct operator_value *value)
 {
-	if (line->used + count <= line->size)
-		memcpy(line->out + line->used, bytes, count);
-	line->used += count;
-}
-
-static void put_byte(struct line *line, char c)
-{
-	put_bytes(line, &c, 1);
-}
-
-static void put(struct line *line, const char *text)
-{
-	put_bytes(line, text, strlen(text));
-}
-
-static void put_number(struct line *line, uint64_t number)
-{
-	char digits[DECIMAL_SIZE];
-
-	put_bytes(line, digits, (size_t)(decimal_write(digits, number, 1) - digits));
-}
-
-/* What a client sent: quotes, backslashes, controls and bytes over 0x7e cannot break the columns. */
-static void put_escaped(struct line *line, const char *text)
-{
-	static const char hex[] = "0123456789abcdef";
-	const char *plain = text; /* what has been passed over since the last escape */
-
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-		bool is_quoted = c == '"' || c == '\\';
-
-		if (c >= 0x20 && c <= 0x7e && !is_quoted)
-			continue;
-		put_bytes(line, plain, (size_t)(text - plain));
-		plain = text + 1;
-		if (is_quoted)
-			put_bytes(line, (char[]){'\\', (char)c}, 2);
-		else
-			put_bytes(line, (char[]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4);
+	switch (value->type) {
+	case OPERATOR_ABSENT:
+		line_byte(line, '-');
+		break;
+	case OPERATOR_PLAIN:
+		line_bytes(line, value->data, value->size);
+		break;
+	case OPERATOR_TEXT:
+		line_escaped(line, (struct facts_text){value->data, value->size});
+		break;
+	case OPERATOR_NUMBER:
+		line_number(line, value->size);
+		break;
 	}
-	put_bytes(line, plain, (size_t)(text - plain));
 }
 
-static void put_or_dash(struct line *line, const char *text)
+static void put_json_value(struct line *line, const struct operator_value *value, bool is_alone)
 {
-	if (text != NULL)
-		put_escaped(line, text);
-	else
-		put_byte(line, '-');
-}
+	bool is_text = value->type == OPERATOR_PLAIN || value->type == OPERATOR_TEXT;
 
-static void put_endpoint(struct line *line, const struct endpoint *endpoint, bool known)
-{
-	char text[ADDRESS_TEXT_SIZE];
-
-	put(line, known ? endpoint_format(text, endpoint) : "-");
-}
-
-/* UPSTREAM_TRANSPORT_FAILURE_REASON, blanks as "_". Envoy has none for the connecting that took too long. */
-static void put_failure(struct line *line, const struct facts *facts)
-{
-	if (facts->end == FACTS_END_CONNECT_FAILED) {
-		put(line, "delayed_connect_error:_");
-		for (const char *text = strerror(facts->error); *text != '\0'; text++)
-			put_byte(line, *text == ' ' ? '_' : *text);
+	if (value->type == OPERATOR_ABSENT && is_alone) {
+		line_bytes(line, "null", 4);
+	} else if (!is_text) {
+		put_text_value(line, value);
 	} else {
-		put_byte(line, '-');
+		if (is_alone)
+			line_byte(line, '"');
+		line_json(line, (struct facts_text){value->data, value->size});
+		if (is_alone)
+			line_byte(line, '"');
 	}
 }
 
-/* CONNECTION_TERMINATION_DETAILS; and a name that may be a cover says so. */
-static void put_details(struct line *line, const struct facts *facts)
+static void put_operations(struct line *line, const struct format *format, const struct facts *facts)
 {
-	const char *details = ends[facts->end].details;
+	char scratch[OPERATOR_SCRATCH_SIZE];
 
-	bool is_alone = facts->has_ech && strcmp(details, "-") == 0;
+	for (size_t i = 0; i < format->count; i++) {
+		const struct operation *operation = &format->operations[i];
+		struct operator_value value;
 
-	if (!is_alone)
-		put(line, details);
-	if (facts->has_ech)
-		put(line, is_alone ? "ech" : ",ech");
+		line_few_bytes(line, operation->literal.data, operation->literal.size);
+		if (operation->code == OPERATOR_NONE)
+			continue;
+		value.type = OPERATOR_ABSENT;
+		if (facts->http != NULL || !operation->is_of_request)
+			operator_value(&value, operation, facts, scratch);
+		if (format->encoding == FORMAT_JSON)
+			put_json_value(line, &value, operation->is_alone);
+		else
+			put_text_value(line, &value);
+	}
 }
 
-static void put_version(struct line *line, const struct facts *facts, const char *version)
+/* Behind a newline, which the format may not have. */
+static void put_entry_line(struct line *line, const char *entry, bool ends_line)
 {
-	if (facts->protocol == FACTS_HTTP2)
-		put(line, "HTTP/2");
-	else
-		put_or_dash(line, version);
+	if (!ends_line)
+		line_byte(line, '\n');
+	line_bytes(line, entry, strlen(entry));
+	line_byte(line, '\n');
 }
 
-size_t access_log_format(char *out, size_t size, const struct facts *facts)
+static void put_entry_key(struct line *line, const char *entry, bool is_first)
 {
-	static const struct facts_names none = {.method = NULL};
-	const struct facts_names *names = facts->names != NULL ? facts->names : &none;
+	static const char key[] = ",\"service_entry\":\"";
+
+	line_bytes(line, key + is_first, sizeof key - 1 - is_first);
+	line_json(line, (struct facts_text){entry, strlen(entry)});
+	line_byte(line, '"');
+}
+
+size_t access_log_format(const struct format *format, char *out, size_t size, const struct facts *facts)
+{
+	const char *entry = format->has_service_entry ? NULL : facts->suggestion;
 	struct line line = {out, size, 0};
-	char started[TIME_TEXT_SIZE];
 
-	put_byte(&line, '[');
-	put(&line, time_format(started, facts->started));
-	put(&line, "] \"");
-	put_or_dash(&line, names->method);
-	put_byte(&line, ' ');
-	put_or_dash(&line, names->path);
-	put_byte(&line, ' ');
-	put_version(&line, facts, names->version);
-	put(&line, "\" 0 ");
-	put(&line, ends[facts->end].flags);
-	put(&line, " - ");
-	put_details(&line, facts);
-	put(&line, " \"");
-	put_failure(&line, facts);
-	put(&line, "\" ");
-	put_number(&line, facts->received);
-	put_byte(&line, ' ');
-	put_number(&line, facts->sent);
-	put_byte(&line, ' ');
-	put_number(&line, (uint64_t)facts->duration);
-	put(&line, " - \"-\" \"-\" \"-\" \"");
-	put_or_dash(&line, names->host);
-	put(&line, "\" \"");
-	put_endpoint(&line, &facts->destination, facts->has_upstream);
-	put(&line, facts->has_upstream ? "\" PassthroughCluster " : "\" - ");
-	put_endpoint(&line, &facts->upstream_local, facts->has_upstream_local);
-	put_byte(&line, ' ');
-	put_endpoint(&line, &facts->destination, true);
-	put_byte(&line, ' ');
-	put_endpoint(&line, &facts->source, true);
-	put_byte(&line, ' ');
-	put_or_dash(&line, names->server_name);
-	put(&line, " -\n");
+	put_operations(&line, format, facts);
+	if (format->encoding == FORMAT_JSON) {
+		if (entry != NULL)
+			put_entry_key(&line, entry, format->is_empty);
+		line_bytes(&line, "}\n", 2);
+	} else if (entry != NULL) {
+		put_entry_line(&line, entry, format->ends_line);
+	}
 	return line.used;
 }
 
 const char *access_log_flags(enum facts_end end)
 {
-	return ends[end].flags;
+	return operator_end_flags(end);
 }
 
 void facts_free(struct facts *facts)
@@ -183,6 +113,7 @@ void facts_free(struct facts *facts)
 	free(names->path);
 	free(names->version);
 	free(names->host);
+	free(names->failure);
 	free(names);
 	facts->names = NULL;
 }

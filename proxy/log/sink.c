@@ -54,6 +54,23 @@ static bool is_stdout(const char *path)
 	return strcmp(path, "/dev/stdout") == 0;
 }
 
+static int open_nowhere(void)
+{
+	return open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+/* A descriptor of its own for what was opened at the beginning, or a file. Returns it or -errno. */
+static int open_target(const struct sink *sink, const char *path)
+{
+	int fd;
+
+	if (is_stdout(path))
+		fd = fcntl(sink->standard, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = *path != '\0' ? open_path(path) : fcntl(sink->nowhere, F_DUPFD_CLOEXEC, 3);
+	return fd >= 0 ? fd : -errno;
+}
+
 static int make_queues(struct sink *sink, size_t count, struct error *e)
 {
 	sink->queues = calloc(count, sizeof *sink->queues);
@@ -75,7 +92,7 @@ void sink_init(struct sink *sink)
 {
 	pthread_condattr_t monotonic;
 
-	*sink = (struct sink){.path = "", .fd = -1};
+	*sink = (struct sink){.fd = -1, .standard = -1, .nowhere = -1};
 	(void)pthread_mutex_init(&sink->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -85,29 +102,17 @@ void sink_init(struct sink *sink)
 
 int sink_open(struct sink *sink, const char *path, size_t queue_count, struct error *e)
 {
-	sink->path = path;
-	if (*path != '\0') {
-		sink->fd = is_stdout(path) ? open_stdout() : open_path(path);
-		if (sink->fd < 0)
-			return error_set_errno(e, errno, "cannot open the access log %s", path);
-	}
+	sink->standard = open_stdout();
+	sink->nowhere = open_nowhere();
+	sink->path = strdup(path);
+	if (sink->path == NULL)
+		return error_set(e, ENOMEM, "no memory for the access log");
+	sink->is_off = *path == '\0';
+	sink->fd = open_target(sink, path);
+	if (sink->fd < 0)
+		return error_set_errno(e, -sink->fd, "cannot open the access log %s", path);
 	return make_queues(sink, queue_count, e);
 }
-
-int sink_reopen(const struct sink *sink, struct error *e)
-{
-	int fresh;
-
-	if (sink->fd < 0 || is_stdout(sink->path))
-		return 0;
-	fresh = open_path(sink->path);
-	if (fresh < 0 || dup3(fresh, sink->fd, O_CLOEXEC) < 0)
-		return error_set_errno(e, errno, "cannot open the access log %s anew, and go on with the old one", sink->path);
-	(void)close(fresh);
-	return 0;
-}
-
-/* --- the workers' side */
 
 static void wake_writer(struct sink *sink, bool urgent)
 {
@@ -118,13 +123,64 @@ static void wake_writer(struct sink *sink, bool urgent)
 	(void)pthread_mutex_unlock(&sink->lock);
 }
 
+/* --- another file */
+
+/* Puts a file in the place of the old one. Where there is to be none, the writer does it when all is written. */
+static int replace(struct sink *sink, const char *path)
+{
+	bool is_off = *path == '\0';
+	int fresh = is_off ? -1 : open_target(sink, path);
+	int rc = 0;
+
+	if (!is_off && fresh < 0)
+		return fresh;
+	(void)pthread_mutex_lock(&sink->lock);
+	if (!is_off && dup3(fresh, sink->fd, O_CLOEXEC) < 0)
+		rc = -errno;
+	if (rc == 0)
+		atomic_store(&sink->is_off, is_off);
+	sink->changes++;
+	(void)pthread_mutex_unlock(&sink->lock);
+	if (fresh >= 0)
+		(void)close(fresh);
+	if (is_off)
+		wake_writer(sink, true);
+	return rc;
+}
+
+int sink_reopen(struct sink *sink, const char *path, struct error *e)
+{
+	bool is_same = path == NULL || strcmp(path, sink->path) == 0;
+	char *kept = NULL;
+	int rc;
+
+	if (is_same)
+		path = sink->path;
+	if (is_same && (*path == '\0' || is_stdout(path)))
+		return 0;
+	if (!is_same && (kept = strdup(path)) == NULL)
+		return error_set(e, ENOMEM, "no memory for the access log");
+	rc = replace(sink, path);
+	if (rc < 0) {
+		(void)error_set_errno(e, -rc, "cannot open the access log %s%s, and go on with the old one", path,
+			is_same ? " anew" : "");
+		free(kept);
+	} else if (kept != NULL) {
+		free(sink->path);
+		sink->path = kept;
+	}
+	return rc;
+}
+
+/* --- the workers' side */
+
 void sink_add(struct sink *sink, size_t index, const char *line, size_t length)
 {
 	struct sink_queue *queue = &sink->queues[index];
 	size_t before;
 	bool fits;
 
-	if (sink->fd < 0)
+	if (atomic_load_explicit(&sink->is_off, memory_order_relaxed))
 		return;
 	(void)pthread_mutex_lock(&queue->lock);
 	before = queue->used;
@@ -223,13 +279,34 @@ static void write_queue(struct sink *sink, struct sink_queue *queue, int *waited
 	write_text(sink, sink->taken, size, waited);
 }
 
+static unsigned count_changes(struct sink *sink)
+{
+	unsigned changes;
+
+	(void)pthread_mutex_lock(&sink->lock);
+	changes = sink->changes;
+	(void)pthread_mutex_unlock(&sink->lock);
+	return changes;
+}
+
+/* Lets go of the file when there is to be none any more, and has not been since what was queued was written. */
+static void close_if_off(struct sink *sink, unsigned changes)
+{
+	(void)pthread_mutex_lock(&sink->lock);
+	if (atomic_load(&sink->is_off) && sink->changes == changes)
+		(void)dup3(sink->nowhere, sink->fd, O_CLOEXEC);
+	(void)pthread_mutex_unlock(&sink->lock);
+}
+
 static void write_all(struct sink *sink)
 {
+	unsigned changes = count_changes(sink);
 	uint64_t dropped;
 	int waited = 0;
 
 	for (size_t i = 0; i < sink->queue_count; i++)
 		write_queue(sink, &sink->queues[i], &waited);
+	close_if_off(sink, changes);
 	dropped = sink_dropped(sink);
 	if (dropped > sink->told)
 		warn("the access log was full: %llu lines dropped", (unsigned long long)(dropped - sink->told));
@@ -287,6 +364,11 @@ void sink_free(struct sink *sink)
 	free(sink->taken);
 	(void)pthread_cond_destroy(&sink->changed);
 	(void)pthread_mutex_destroy(&sink->lock);
-	if (sink->fd >= 0)
-		(void)close(sink->fd);
+	free(sink->path);
+	for (size_t i = 0; i < 3; i++) {
+		int fd = (const int[]){sink->fd, sink->standard, sink->nowhere}[i];
+
+		if (fd >= 0)
+			(void)close(fd);
+	}
 }

@@ -12,6 +12,7 @@
 #include "redirect/base/error.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,9 +27,13 @@ struct sink_queue {
 	uint64_t dropped; /* lines, since the start */
 };
 
+/* The file's descriptor stays the same for life: what is opened later takes its place. */
 struct sink {
-	const char *path; /* borrowed */
-	int fd;           /* -1: no log */
+	char *path; /* owned */
+	int fd;
+	int standard;        /* stdout, as it was at the beginning; -1: there is none */
+	int nowhere;         /* /dev/null, the same */
+	_Atomic bool is_off; /* lines are forgotten */
 	struct sink_queue *queues; /* owned; one a worker */
 	size_t queue_count;
 	pthread_mutex_t lock; /* of what follows */
@@ -36,6 +41,7 @@ struct sink {
 	bool has_lines;
 	bool is_urgent; /* a queue is filling up */
 	bool stopping;
+	unsigned changes; /* of the file */
 	char *taken;   /* owned by the writing thread: the text that is on its way out */
 	uint64_t told; /* dropped lines that stderr has heard of */
 };
@@ -45,7 +51,8 @@ void sink_init(struct sink *sink);
 
 /*
  * Opens the log's file, without ever blocking on it (stdout for "/dev/stdout", no log for ""), and makes the queues.
- * Returns 0 or -errno; sink_free() is due in either case.
+ * Returns 0 or -errno; sink_free() is due in either case. What stdout and no log need later is opened here, too: in the
+ * sandbox only folders of files can be.
  */
 int sink_open(struct sink *sink, const char *path, size_t queue_count, struct error *e);
 
@@ -64,8 +71,12 @@ void sink_run(struct sink *sink);
 /* Lets sink_run() end when what is queued now is written, or the file has taken nothing for half a second. */
 void sink_stop(struct sink *sink);
 
-/* Opens the file anew and puts it in the place of the old one. Returns 0 or -errno. */
-int sink_reopen(const struct sink *sink, struct error *e);
+/*
+ * Opens a file anew, the same (NULL) or another one, and puts it in the place of the old one; lines that are still
+ * queued go to the new one or, where there is to be no log any more, to the old one. One thread alone may call. Returns
+ * 0, or -errno and goes on with the old one.
+ */
+int sink_reopen(struct sink *sink, const char *path, struct error *e);
 
 /* Closes and frees. */
 void sink_free(struct sink *sink);

@@ -221,6 +221,8 @@ static void dial(struct connection *connection, struct connection_context *conte
 	int rc;
 
 	connection->facts.has_upstream = true;
+	connection->facts.upstream = connection->facts.destination;
+	connection->facts.cluster = FACTS_PASSTHROUGH;
 	connection->upstream.fd = fd;
 	/* The handshake's last packet may wait for the first bytes, which mostly are there already: see connected(). */
 	side_set_acknowledging(&connection->upstream, false);
@@ -241,7 +243,7 @@ void connection_start(struct connection *connection, struct connection_context *
 	connection->upstream = (struct side){.fd = -1};
 	connection->sniff = (struct sniff){.done = false};
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
-	connection->share = (struct metrics_share){.destination = NULL};
+	connection->share = (struct metrics_share){.series = NULL};
 	connection->began = context->now;
 	connection->keeps_alive = connection->keeps_half = false;
 	set_state(connection, context, CONNECTION_CONNECTING);

@@ -56,7 +56,7 @@ static bool take_signal(const struct control *control)
 		return false;
 	if (signal.ssi_signo != SIGHUP)
 		return true;
-	if (sink_reopen(control->sink, &e) < 0)
+	if (sink_reopen(control->sink, NULL, &e) < 0)
 		warn("%s", e.text);
 	return false;
 }

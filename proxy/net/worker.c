@@ -110,11 +110,11 @@ static void write_long_line(const struct worker *worker, struct facts *facts, si
 
 	if (line == NULL) {
 		facts_free(facts);
-		length = access_log_format(usual, sizeof usual, facts);
+		length = access_log_format(worker->format, usual, sizeof usual, facts);
 		sink_add(worker->options.sink, worker->number, usual, length);
 		return;
 	}
-	(void)access_log_format(line, length, facts);
+	(void)access_log_format(worker->format, line, length, facts);
 	sink_add(worker->options.sink, worker->number, line, length);
 	free(line);
 }
@@ -122,7 +122,7 @@ static void write_long_line(const struct worker *worker, struct facts *facts, si
 static void write_line(const struct worker *worker, struct facts *facts)
 {
 	char line[LINE_SIZE];
-	size_t length = access_log_format(line, sizeof line, facts);
+	size_t length = access_log_format(worker->format, line, sizeof line, facts);
 
 	if (length <= sizeof line)
 		sink_add(worker->options.sink, worker->number, line, length);
@@ -314,7 +314,9 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 	context->buffer = buffer;
 	context->buffer_size = WORKER_BUFFER_SIZE;
 	look_at_the_clock(context);
-	rc = listener_open(options->port, worker->listeners, e);
+	rc = format_new(FORMAT_TEXT, NULL, &worker->format, e);
+	if (rc == 0)
+		rc = listener_open(options->port, worker->listeners, e);
 	if (rc < 0)
 		return rc;
 	for (uint32_t i = 0; i < LISTENER_COUNT && rc == 0; i++)
@@ -340,6 +342,7 @@ void worker_free(struct worker *worker)
 			(void)close(worker->upstreams[i]);
 	}
 	table_free(&worker->table);
+	format_unref(worker->format);
 	if (worker->context.buffer != NULL)
 		(void)munmap(worker->context.buffer, worker->context.buffer_size);
 	if (worker->wake >= 0)

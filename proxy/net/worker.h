@@ -5,6 +5,7 @@
 #ifndef WEIR_PROXY_WORKER_H
 #define WEIR_PROXY_WORKER_H
 
+#include "proxy/log/format.h"
 #include "proxy/log/metrics.h"
 #include "proxy/log/sink.h"
 #include "proxy/net/connection.h"
@@ -38,6 +39,7 @@ struct worker {
 	int64_t refused;               /* when accepting last failed */
 	struct connection_context context;
 	struct table table;
+	struct format *format; /* of the access log; a reference */
 };
 
 /* Opens the worker's sockets and memory. Returns 0 or -errno; worker_free() is due in either case. */

@@ -15,6 +15,7 @@
 /* Quotes that the format itself has. */
 #define QUOTE_COUNT 14
 
+static struct format *text_format;
 static char whole_line[LINE_SIZE];
 static char cut_line[LINE_SIZE];
 
@@ -33,7 +34,7 @@ static size_t run(const uint8_t *data, size_t size, size_t most, char *line)
 		done += piece;
 	}
 	sniff_end(&sniff, &facts);
-	length = access_log_format(line, LINE_SIZE, &facts);
+	length = access_log_format(text_format, line, LINE_SIZE, &facts);
 	facts_free(&facts);
 	return length;
 }
@@ -59,6 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
+	if (text_format == NULL)
+		FUZZ_CHECK(format_new(FORMAT_TEXT, NULL, &text_format, NULL) == 0);
 	whole = run(data + 1, size - 1, size, whole_line);
 	check_columns(whole_line, whole);
 	FUZZ_CHECK(run(data + 1, size - 1, 1 + data[0], cut_line) == whole && memcmp(whole_line, cut_line, whole) == 0);

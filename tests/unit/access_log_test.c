@@ -13,6 +13,21 @@
 
 #include <cmocka.h>
 
+static struct format *text_format;
+
+static int make_formats(void **state)
+{
+	(void)state;
+	return format_new(FORMAT_TEXT, NULL, &text_format, NULL);
+}
+
+static int free_formats(void **state)
+{
+	(void)state;
+	format_unref(text_format);
+	return 0;
+}
+
 static struct endpoint endpoint(const char *text, uint16_t port)
 {
 	struct endpoint e = {.port = port};
@@ -28,6 +43,8 @@ static struct facts usual(void)
 		.duration = 55,
 		.source = endpoint("10.244.0.9", 41018),
 		.destination = endpoint("93.184.216.34", 443),
+		.upstream = endpoint("93.184.216.34", 443),
+		.cluster = FACTS_PASSTHROUGH,
 		.upstream_local = endpoint("10.244.0.9", 41020),
 		.has_upstream = true,
 		.has_upstream_local = true,
@@ -39,14 +56,14 @@ static struct facts usual(void)
 static void expect_line(const struct facts *facts, const char *expected)
 {
 	char line[1024];
-	size_t length = access_log_format(line, sizeof line, facts);
+	size_t length = access_log_format(text_format, line, sizeof line, facts);
 
 	assert_true(length < sizeof line);
 	line[length] = '\0';
 	assert_string_equal(line, expected);
 	/* A buffer that is too small gets nothing past its end, and the same length. */
 	memset(line, 'Z', sizeof line);
-	assert_int_equal(access_log_format(line, 10, facts), length);
+	assert_int_equal(access_log_format(text_format, line, 10, facts), length);
 	assert_int_equal(line[10], 'Z');
 }
 
@@ -95,6 +112,7 @@ static void each_end_has_its_line(void **state)
 	facts.received = facts.sent = 0;
 	facts.has_upstream_local = false;
 	facts.has_upstream = false;
+	facts.cluster = NULL;
 	facts.end = FACTS_END_DIRECT;
 	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"- - -\" 0 NR - direct_dial \"-\" 0 0 55 - \"-\" \"-\" \"-\" \"-\" "
 			    "\"-\" - - 93.184.216.34:443 10.244.0.9:41018 - -\n");
@@ -112,7 +130,7 @@ static void requests_and_ipv6(void **state)
 	(void)state;
 	facts.names = &http;
 	facts.source = endpoint("2001:db8::9", 40000);
-	facts.destination = endpoint("2001:db8::1", 80);
+	facts.destination = facts.upstream = endpoint("2001:db8::1", 80);
 	facts.upstream_local = endpoint("2001:db8::9", 40001);
 	expect_line(&facts, "[2026-01-31T12:34:56.789Z] \"GET /p?q=1 HTTP/1.1\" 0 - - - \"-\" 782 4712 55 - \"-\" \"-\" \"-\" "
 			    "\"example.com\" \"[2001:db8::1]:80\" PassthroughCluster [2001:db8::9]:40001 [2001:db8::1]:80 "
@@ -140,5 +158,5 @@ int main(void)
 		cmocka_unit_test(client_bytes_are_escaped),
 	};
 
-	return cmocka_run_group_tests_name("access_log", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("access_log", tests, make_formats, free_formats);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect/base/address.h"
+#include "redirect/base/decimal.h"
 #include "redirect/base/error.h"
 #include "redirect/base/time.h"
 
@@ -162,10 +163,36 @@ static void times_are_those_of_the_library(void **state)
 	}
 }
 
+/* Around every power of ten, and of two, in every width. */
+static void numbers_are_those_of_the_library(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 64 + 20; i++) {
+		uint64_t number = 1;
+
+		for (unsigned j = 0; j < i % 64 && i < 64; j++)
+			number *= 2;
+		for (unsigned j = 64; j < i; j++)
+			number *= 10;
+		for (uint64_t around = number - 1; around != number + 2; around++) {
+			for (int width = 0; width <= DECIMAL_SIZE + 5; width++) {
+				char expected[DECIMAL_SIZE + 1];
+				char text[DECIMAL_SIZE + 1];
+
+				(void)snprintf(expected, sizeof expected, "%0*llu", width < DECIMAL_SIZE ? width : DECIMAL_SIZE,
+					(unsigned long long)around);
+				*decimal_write(text, around, (unsigned)width) = '\0';
+				assert_string_equal(text, expected);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times_are_those_of_the_library),
+		cmocka_unit_test(numbers_are_those_of_the_library),
 		cmocka_unit_test(errors_are_set_and_wrapped),
 		cmocka_unit_test(long_errors_are_cut),
 		cmocka_unit_test(quotes_escape_and_cut),
