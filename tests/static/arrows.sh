@@ -13,13 +13,15 @@ declare -A may=(
 	[init]="redirect/base redirect/plan redirect/nft init"
 	[proxy]="redirect/base proxy/log proxy/net"
 	[proxy/log]="redirect/base proxy/log"
-	[proxy/net]="redirect/base proxy/log proxy/net"
+	[proxy/net]="redirect/base proxy/log proxy/tls proxy/net"
+	[proxy/tls]="redirect/base proxy/tls"
 )
 # Library headers, and the only files that may include them.
 declare -A library=(
 	["libnftnl/"]="^redirect/nft/"
 	["libmnl/"]="^redirect/nft/"
 	["json-c/"]="^cni/config\.c$"
+	["openssl/"]="^proxy/tls/(context|stream)\.c$"
 )
 
 result() { [ "$1" -eq 0 ] && echo "ok $2" || echo "not ok $2"; }
