@@ -24,6 +24,7 @@ CFLAGS ?= -O2 -g
 
 REDIRECT_PACKAGES := libnftnl libmnl
 CNI_PACKAGES := json-c
+TLS_PACKAGES := libssl libcrypto
 TEST_PACKAGES := cmocka
 
 # What the code needs, whatever a packager puts into CFLAGS.
@@ -71,6 +72,7 @@ REDIRECT_OBJECTS := $(call objects,redirect/plan redirect/nft)
 CNI_OBJECTS := $(call objects,cni)
 INIT_OBJECTS := $(call objects,init)
 PROXY_OBJECTS := $(call objects,proxy/net proxy/log)
+TLS_OBJECTS := $(call objects,proxy/tls)
 
 ifdef STATIC
 # The plugin stays below 1 MB, and is no slower for it.
@@ -82,6 +84,7 @@ $(B)/libredirect.a: $(REDIRECT_OBJECTS)
 $(B)/libcni.a: $(CNI_OBJECTS)
 $(B)/libinit.a: $(INIT_OBJECTS)
 $(B)/libproxy.a: $(PROXY_OBJECTS)
+$(B)/libtls.a: $(TLS_OBJECTS)
 
 $(B)/%.a:
 	$(call say,AR,$@)
@@ -95,6 +98,7 @@ $(B)/obj/%.o: %.c
 
 REDIRECT_LIBS = $(shell $(PKG_CONFIG) --libs $(REDIRECT_PACKAGES))
 CNI_LIBS = $(shell $(PKG_CONFIG) --libs $(CNI_PACKAGES))
+TLS_LIBS = $(shell $(PKG_CONFIG) --libs $(TLS_PACKAGES))
 
 $(B)/weir-cni: $(B)/obj/cni/main.o $(B)/libcni.a $(B)/libredirect.a $(B)/libbase.a
 $(B)/weir-cni: LDLIBS += $(REDIRECT_LIBS) $(CNI_LIBS)
@@ -125,12 +129,13 @@ install: all
 
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
-TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libredirect.a $(B)/libbase.a
+TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libtls.a $(B)/libredirect.a \
+	$(B)/libbase.a
 
 $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) \
-		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
+		$(TLS_LIBS) $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
 # Fuzz targets run their corpus, unless they are linked with libFuzzer.
 FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -138,7 +143,8 @@ FUZZ_MAIN := $(if $(FUZZ),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/replay.o)
 
 $(FUZZ_PROGRAMS): $(B)/%: $(B)/obj/%.o $(B)/obj/tests/fuzz/replay.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIBRARIES) $(REDIRECT_LIBS) $(CNI_LIBS) \
+		$(TLS_LIBS)
 
 # What tests preload into the programs. The sanitizers' own code belongs to the programs.
 FAULT_LIBRARY := $(B)/tests/fault/libfault.so

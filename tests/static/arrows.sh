@@ -21,7 +21,7 @@ declare -A library=(
 	["libnftnl/"]="^redirect/nft/"
 	["libmnl/"]="^redirect/nft/"
 	["json-c/"]="^cni/config\.c$"
-	["openssl/"]="^proxy/tls/(context|stream)\.c$"
+	["openssl/"]="^proxy/tls/(context|peer|stream)\.c$"
 )
 
 result() { [ "$1" -eq 0 ] && echo "ok $2" || echo "not ok $2"; }
