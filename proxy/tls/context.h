@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a destination is spoken to in TLS: a DestinationRule's `tls` block, made ready. A context is built when the policy
- * is loaded, is shared by all workers, and lives as long as any policy or stream refers to it. It remembers sessions, so
- * that the next connection to a name need not begin from nothing.
+ * How a destination is spoken to in TLS: a DestinationRule's `tls` block, made ready. A context is built when the
+ * policy is loaded, is shared by all workers, and lives as long as any policy or stream refers to it. It remembers
+ * sessions, so that the next connection to a name need not begin from nothing.
  *
  * Nothing of OpenSSL runs, allocates or is initialised before the first context is made. Files are read by
  * tls_context_new() alone; streams open none.

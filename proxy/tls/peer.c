@@ -2,9 +2,9 @@
 /*
  * Who the server is, who it has been, and what went wrong with it: what a stream asks OpenSSL for beside the bytes.
  *
- * Names are looked for among the certificate's subjectAltNames of every kind, as Envoy does for an exact match; DNS names
- * by the rules of DNS (RFC 6125: no difference of case, a wildcard for one whole label), all others literally. The common
- * name is not looked at.
+ * Names are looked for among the certificate's subjectAltNames of every kind, as Envoy does for an exact match; DNS
+ * names by the rules of DNS (RFC 6125: no difference of case, a wildcard for one whole label), all others literally.
+ * The common name is not looked at.
  */
 #include "proxy/tls/internal.h"
 
@@ -156,8 +156,8 @@ void tls_session_put(struct tls_context *context, const char *name, SSL_SESSION 
 /* --- failures */
 
 /*
- * Envoy's library is BoringSSL, whose number for an error is this plus its own number of the reason. Alerts have the same
- * numbers in both: 1000 plus that of the alert.
+ * Envoy's library is BoringSSL, whose number for an error is this plus its own number of the reason. Alerts have the
+ * same numbers in both: 1000 plus that of the alert.
  */
 #define ENVOY_ERROR 0x10000000u
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OpenSSL reads and writes through a BIO that has no memory of its own: it looks through the windows that the caller of
- * tls_stream_feed() or tls_stream_write() lends for the time of the call. An empty window is "try again later", and what
- * has been taken of a record by then is kept by OpenSSL, which frees that buffer when it is empty.
+ * tls_stream_feed() or tls_stream_write() lends for the time of the call. An empty window is "try again later", and
+ * what has been taken of a record by then is kept by OpenSSL, which frees that buffer when it is empty.
  */
 #include "proxy/tls/stream.h"
 

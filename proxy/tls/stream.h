@@ -3,8 +3,9 @@
  * The client's side of one TLS connection, without a socket: the server's bytes are fed in, what comes out is for the
  * application or for the wire. One thread at a time.
  *
- * A stream keeps nothing but an unfinished record of the server's, at most: whoever calls lends the memory for what comes
- * out. Bytes on the way in are taken as far as that memory reaches; with TLS_STREAM_ROOM() of it, all of them are.
+ * A stream keeps nothing but an unfinished record of the server's, at most: whoever calls lends the memory for what
+ * comes out. Bytes on the way in are taken as far as that memory reaches; with TLS_STREAM_ROOM() of it, all of them
+ * are.
  *
  *     tls_stream_new      ->  tls_stream_feed() with no bytes: the hello
  *     bytes from a server ->  tls_stream_feed(): to the application `plain`, and mostly nothing, to the `wire`
@@ -27,7 +28,8 @@
 #define TLS_STREAM_OVERHEAD 512u
 
 /* Memory that holds what comes out for `size` bytes that go in, either way, after the handshake. */
-#define TLS_STREAM_ROOM(size) ((size) + ((size) / TLS_STREAM_RECORD + 2) * (size_t)TLS_STREAM_OVERHEAD + TLS_STREAM_RECORD)
+#define TLS_STREAM_ROOM(size) \
+	((size) + ((size) / TLS_STREAM_RECORD + 2) * (size_t)TLS_STREAM_OVERHEAD + TLS_STREAM_RECORD)
 
 /* Bytes of a failure's text with its NUL. */
 #define TLS_STREAM_FAILURE_SIZE 256

@@ -83,7 +83,8 @@ static void connect_pair(struct pair *pair, const char *name)
 	pair->server_ended = false;
 }
 
-static struct pair *make_pair(const char *certificate, int version, const struct tls_settings *settings, const char *name)
+static struct pair *make_pair(
+	const char *certificate, int version, const struct tls_settings *settings, const char *name)
 {
 	struct pair *pair = calloc(1, sizeof *pair);
 	struct error e;
