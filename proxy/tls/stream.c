@@ -260,6 +260,16 @@ static void shake_hands(struct tls_stream *stream)
 		take_error(stream, rc);
 }
 
+/*
+ * What OpenSSL's mode of releasing forgets: a ticket makes it allocate a buffer to write into, too. Versions without the
+ * fix of CVE-2024-4741 would free the other one under a record of which only the header has come.
+ */
+static void release_buffers(const struct tls_stream *stream)
+{
+	if (SSL_want_read(stream->ssl) && strcmp(SSL_rstate_string(stream->ssl), "RH") == 0)
+		(void)SSL_free_buffers(stream->ssl);
+}
+
 static void read_plain(struct tls_stream *stream, struct tls_output *plain)
 {
 	size_t n;
@@ -269,6 +279,7 @@ static void read_plain(struct tls_stream *stream, struct tls_output *plain)
 
 		if (rc != 1) {
 			take_error(stream, rc);
+			release_buffers(stream);
 			return;
 		}
 		plain->size += n;

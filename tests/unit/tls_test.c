@@ -592,6 +592,31 @@ static void test_room(void **state)
 	}
 }
 
+/* A record whose header has come, and nothing else, is still whole when the rest does. */
+static void test_cut_after_header(void **state)
+{
+	(void)state;
+	EACH_VERSION(i) {
+		struct tls_settings settings = ours();
+		struct pair *pair = make_pair("server", versions[i], &settings, NAME);
+		uint8_t data[256];
+		int n;
+
+		assert_int_equal(pump(pair), TLS_OPEN);
+		for (size_t first = 1; first < 8; first++) {
+			pair->at_client.size = 0;
+			server_writes(pair, "world", 5);
+			n = BIO_read(SSL_get_wbio(pair->server), data, sizeof data);
+			feed(pair, data, first);
+			client_writes(pair, (const uint8_t *)"hello", 5);
+			feed(pair, data + first, (size_t)n - first);
+			assert_int_equal(pair->at_client.size, 5);
+			assert_memory_equal(pair->at_client.data, "world", 5);
+		}
+		free_pair(pair);
+	}
+}
+
 /* What cannot go to the wire is not taken from the application. */
 static void test_no_room(void **state)
 {
@@ -920,6 +945,7 @@ int main(void)
 		cmocka_unit_test(test_corruption),
 		cmocka_unit_test(test_bulk),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_cut_after_header),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_key_updates),
 		cmocka_unit_test(test_renegotiation),
