@@ -104,7 +104,8 @@ $(B)/weir-cni: $(B)/obj/cni/main.o $(B)/libcni.a $(B)/libredirect.a $(B)/libbase
 $(B)/weir-cni: LDLIBS += $(REDIRECT_LIBS) $(CNI_LIBS)
 $(B)/weir-init: $(B)/obj/init/main.o $(B)/libinit.a $(B)/libredirect.a $(B)/libbase.a
 $(B)/weir-init: LDLIBS += $(REDIRECT_LIBS)
-$(B)/weir-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libbase.a
+$(B)/weir-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libtls.a $(B)/libbase.a
+$(B)/weir-proxy: LDLIBS += -Wl,--as-needed $(TLS_LIBS)
 
 $(PROGRAMS):
 	$(call say,LD,$@)
@@ -129,13 +130,12 @@ install: all
 
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/netns/*_test.c)
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_SOURCES))
-TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libtls.a $(B)/libredirect.a \
-	$(B)/libbase.a
+TEST_LIBRARIES := $(B)/libcni.a $(B)/libinit.a $(B)/libproxy.a $(B)/libtls.a $(B)/libredirect.a $(B)/libbase.a
 
 $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) \
-		$(TLS_LIBS) $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(REDIRECT_LIBS) $(CNI_LIBS) $(TLS_LIBS) \
+		$(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
 # Fuzz targets run their corpus, unless they are linked with libFuzzer.
 FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))

@@ -261,8 +261,8 @@ static void shake_hands(struct tls_stream *stream)
 }
 
 /*
- * What OpenSSL's mode of releasing forgets: a ticket makes it allocate a buffer to write into, too. Versions without the
- * fix of CVE-2024-4741 would free the other one under a record of which only the header has come.
+ * What OpenSSL's mode of releasing forgets: a ticket makes it allocate a buffer to write into, too. Versions without
+ * the fix of CVE-2024-4741 would free the other one under a record of which only the header has come.
  */
 static void release_buffers(const struct tls_stream *stream)
 {
