@@ -215,6 +215,8 @@ static const char *describe(const struct tls_stream *stream, unsigned long code)
 	long verified = SSL_get_verify_result(stream->ssl);
 	const char *reason = ERR_reason_error_string(code);
 
+	if (code == 0)
+		return "the server ended TLS in the handshake";
 	if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		return X509_verify_cert_error_string(verified);
 	return reason != NULL ? reason : "";
@@ -240,7 +242,11 @@ static void take_error(struct tls_stream *stream, int rc)
 	case SSL_ERROR_WANT_WRITE:
 		break;
 	case SSL_ERROR_ZERO_RETURN:
-		stream->state = TLS_ENDED;
+		/* An end before the beginning is none that anybody could be told of as orderly. */
+		if (stream->state == TLS_HANDSHAKE)
+			fail(stream);
+		else
+			stream->state = TLS_ENDED;
 		break;
 	default:
 		fail(stream);

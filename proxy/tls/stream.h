@@ -90,7 +90,8 @@ enum tls_state tls_stream_state(const struct tls_stream *stream);
  *     TLS_error:|268435703:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end
  *
  * What Envoy's library has a number for is given by that number and name. The rest is given by OpenSSL's own, with
- * `OpenSSL` in the place of `OPENSSL_internal`. Empty while nothing has failed.
+ * `OpenSSL` in the place of `OPENSSL_internal`. Empty while nothing has failed, and where Envoy has no text either: a
+ * server that ends in the handshake.
  */
 const char *tls_stream_failure(const struct tls_stream *stream);
 

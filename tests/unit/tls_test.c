@@ -503,6 +503,28 @@ static void test_junk(void **state)
 		"TLS_error:|268436536:SSL routines:OPENSSL_internal:TLSV1_ALERT_INTERNAL_ERROR:TLS_error_end");
 }
 
+/* Nobody may write to who has ended before it began. */
+static void test_end_in_handshake(void **state)
+{
+	static const uint8_t end[] = {21, 3, 3, 0, 2, 1, 0};
+	struct tls_settings settings = ours();
+	struct pair *pair = make_pair("server", TLS1_3_VERSION, &settings, NAME);
+	uint8_t out[1024];
+	struct tls_output to_wire = {.data = out, .capacity = sizeof out};
+	struct tls_input plain = {.data = (const uint8_t *)"hello", .size = 5};
+
+	(void)state;
+	feed(pair, NULL, 0);
+	feed(pair, end, sizeof end);
+	assert_int_equal(tls_stream_state(pair->stream), TLS_FAILED);
+	assert_string_equal(tls_stream_failure(pair->stream), "");
+	assert_string_equal(tls_stream_detail(pair->stream), "the server ended TLS in the handshake");
+	assert_int_equal(tls_stream_write(pair->stream, &plain, &to_wire), TLS_FAILED);
+	assert_int_equal(plain.size, 5);
+	assert_int_equal(to_wire.size, 0);
+	free_pair(pair);
+}
+
 /* A byte that was changed on the way. */
 static void test_corruption(void **state)
 {
@@ -942,6 +964,7 @@ int main(void)
 		cmocka_unit_test(test_client_certificate),
 		cmocka_unit_test(test_client_certificate_missing),
 		cmocka_unit_test(test_junk),
+		cmocka_unit_test(test_end_in_handshake),
 		cmocka_unit_test(test_corruption),
 		cmocka_unit_test(test_bulk),
 		cmocka_unit_test(test_room),
