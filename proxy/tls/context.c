@@ -339,6 +339,8 @@ static int check_settings(const struct tls_settings *settings, struct error *e)
 	if (settings->insecure && (settings->ca_file != NULL || settings->subject_alt_name_count > 0))
 		return error_set(e, EINVAL, "cannot specify CaCertificates or CredentialName or SubjectAltNames when "
 					    "InsecureSkipVerify is set true");
+	if (settings->sni != NULL && tls_name_check(settings->sni, strlen(settings->sni)) < 0)
+		return error_set(e, EINVAL, "sni: not a name of DNS");
 	if ((settings->certificate_file == NULL) != (settings->key_file == NULL))
 		return error_set(e, EINVAL, "%s required for mutual tls",
 			settings->key_file == NULL ? "private key" : "client certificate");

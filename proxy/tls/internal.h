@@ -42,6 +42,9 @@ struct tls_context {
 /* OpenSSL's question whether the server's certificate will do, with the context as `context`. Returns 1 if so. */
 int tls_peer_check(struct x509_store_ctx_st *check, void *context);
 
+/* Whether a name can go to the wire and be looked for in a certificate: one of DNS, or an address. 0 or -EINVAL. */
+int tls_name_check(const char *name, size_t length);
+
 /* The server's name, without a last dot. */
 const char *tls_stream_name(const struct tls_stream *stream);
 

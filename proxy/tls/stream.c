@@ -117,8 +117,7 @@ static enum tls_state take_back(struct tls_stream *stream)
 
 /* --- beginning and end */
 
-/* A name goes to the wire, and to a certificate's names: it is one of DNS, or an address. */
-static int check_name(const char *name, size_t length)
+int tls_name_check(const char *name, size_t length)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
 	struct address address;
@@ -178,7 +177,7 @@ int tls_stream_new(struct tls_context *context, const char *name, struct tls_str
 
 	if (length > 0 && name[length - 1] == '.')
 		length--;
-	rc = check_name(name, length);
+	rc = tls_name_check(name, length);
 	if (rc < 0)
 		return rc;
 	stream = calloc(1, sizeof *stream + length + 1);

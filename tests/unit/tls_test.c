@@ -885,6 +885,10 @@ static void test_settings(void **state)
 	check_settings(&settings, -EINVAL, "client certificate required for mutual tls");
 	settings = (struct tls_settings){.insecure = true, .certificate_file = "x"};
 	check_settings(&settings, -EINVAL, "private key required for mutual tls");
+	settings = (struct tls_settings){.insecure = true, .sni = ""};
+	check_settings(&settings, -EINVAL, "sni: ");
+	settings = (struct tls_settings){.insecure = true, .sni = "a b"};
+	check_settings(&settings, -EINVAL, "sni: ");
 	settings = (struct tls_settings){.insecure = true, .alpn = ""};
 	check_settings(&settings, -EINVAL, "protocol's name");
 	settings = (struct tls_settings){.ca_file = path_of("none.pem")};
