@@ -51,6 +51,11 @@ static const struct spec {
 	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: opened by this user ID"},
 	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: opened by this group ID"},
 	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: routed out of this interface"},
+	[OPTION_IIF] = {"iif", 0, {NULL}, KIND_WORD, USE_READ,
+		.help = "of --explain: it comes in through this interface"},
+	[OPTION_UDP] = {"udp", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "of --explain: UDP, not TCP"},
+	[OPTION_SOURCE] = {"source", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: bound to this address"},
+	[OPTION_MARK] = {"mark", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: its packets carry this mark"},
 	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "of --explain: answer in JSON"},
 	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_LATER,
 		.words = "", .help = "belongs to the iptables backend"},
@@ -351,7 +356,8 @@ static bool go_together(enum option first, enum option second)
 
 static int refuse_contradictions(const struct options *options, struct error *e)
 {
-	static const enum option of_explain[] = {OPTION_UID, OPTION_GID, OPTION_OIF, OPTION_JSON};
+	static const enum option of_explain[] = {OPTION_UID, OPTION_GID, OPTION_OIF, OPTION_IIF, OPTION_UDP,
+		OPTION_SOURCE, OPTION_MARK, OPTION_JSON};
 	static const size_t count = sizeof modes / sizeof *modes;
 
 	for (size_t i = 0; i < count; i++)
@@ -394,7 +400,7 @@ static void write_names(FILE *out, const char *flag, char letter, const char *en
 
 void options_write_help(FILE *out)
 {
-	(void)fputs("weir-init: redirects this network namespace's outbound TCP to a proxy, by nftables\n\n"
+	(void)fputs("weir-init: redirects this network namespace's TCP, outbound and inbound, to a proxy\n\n"
 		    "Settings of the rules (flag, environment variable, default); lists may be @FILE:\n",
 		out);
 	for (enum setting s = 0; s < SETTING_COUNT; s++) {

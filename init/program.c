@@ -5,10 +5,10 @@
  */
 #include "init/program.h"
 
-#include "init/identity.h"
 #include "init/options.h"
 #include "init/probe.h"
-#include "redirect/nft/table.h"
+#include "init/resolve.h"
+#include "redirect/kernel/kernel.h"
 #include "redirect/nft/text.h"
 #include "redirect/plan/explain.h"
 #include "redirect/plan/plan_json.h"
@@ -26,9 +26,6 @@
 
 /* Differences that --check tells; more are only counted. */
 #define CHECK_LINE_MAX 16
-
-/* The user whose ID the proxy has where neither flag nor variable says it, as in Istio. */
-#define PROXY_USER "istio-proxy"
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -63,63 +60,15 @@ static const char *owner(char out[OWNER_SIZE])
 	return out;
 }
 
-static int resolve(struct settings *settings, enum setting setting, enum identity_kind kind, const char *path,
-	char **ret_text)
-{
-	struct setting_value *value = &settings->values[setting];
-
-	/* A file's lists hold IDs only. */
-	if (value->length > 0 && value->text[0] == '@')
-		return 0;
-	if (identity_resolve(value->text, kind, path, ret_text) < 0)
-		return -ENOMEM;
-	value->text = *ret_text;
-	value->length = strlen(*ret_text);
-	return 0;
-}
-
-/* The proxy's user where nobody says it: the one of a name, if there is such a user. */
-static int resolve_default_user(struct settings *settings, const char *path, char **ret_text)
-{
-	struct setting_value *value = &settings->values[SETTING_PROXY_UID];
-	const char *user = getenv("ENVOY_USER");
-
-	if (identity_resolve(user != NULL && *user != '\0' ? user : PROXY_USER, IDENTITY_USER, path, ret_text) < 0)
-		return -ENOMEM;
-	if (strspn(*ret_text, "0123456789") == strlen(*ret_text)) {
-		value->text = *ret_text;
-		value->length = strlen(*ret_text);
-	}
-	return 0;
-}
-
-/* Puts IDs in the place of names. The texts that are made are the caller's to free, after the settings were used. */
-static int resolve_names(struct settings *settings, char **ret_uids, char **ret_gids)
-{
-	const struct setting_value *uid = &settings->values[SETTING_PROXY_UID];
-	int rc;
-
-	if (uid->way == SETTING_WAY_DEFAULT || uid->length == 0)
-		rc = resolve_default_user(settings, "/etc/passwd", ret_uids);
-	else
-		rc = resolve(settings, SETTING_PROXY_UID, IDENTITY_USER, "/etc/passwd", ret_uids);
-	if (rc == 0)
-		rc = resolve(settings, SETTING_PROXY_GID, IDENTITY_GROUP, "/etc/group", ret_gids);
-	return rc;
-}
-
 static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
 {
 	struct plan_report report;
+	struct resolved resolved;
 	struct error e;
 	enum setting failed;
-	char *uids = NULL;
-	char *gids = NULL;
-	int rc = resolve_names(settings, &uids, &gids);
+	int rc = resolve_settings(settings, &resolved, &e);
 
-	if (rc < 0)
-		(void)error_set(&e, ENOMEM, "no memory for the names of users and groups");
-	else
+	if (rc == 0)
 		rc = settings_read_files(settings, &failed, &e);
 	if (rc < 0) {
 		say("%s", e.text);
@@ -131,8 +80,7 @@ static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
 			say("%s", report.error.text);
 	}
 	settings_free(settings);
-	free(uids);
-	free(gids);
+	resolved_free(&resolved);
 	return rc;
 }
 
@@ -152,7 +100,7 @@ static int check(const struct ruleset *want)
 	struct nft_differences differences = {.listener = say_difference, .context = &told};
 	struct error e;
 
-	if (nft_table_check(want, &differences, &e) < 0) {
+	if (kernel_check(want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -172,7 +120,7 @@ static int apply(const struct ruleset *want, bool force)
 	enum nft_outcome outcome;
 	struct error e;
 
-	if (nft_table_apply(want, force, &outcome, &e) < 0) {
+	if (kernel_apply(want, force, &outcome, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -194,7 +142,7 @@ static int diff(const struct ruleset *want)
 	struct nft_differences differences = {.listener = print_difference};
 	struct error e;
 
-	if (nft_table_check(want, &differences, &e) < 0) {
+	if (kernel_check(want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}

@@ -6,11 +6,12 @@
  * Elements are read straight from the messages, as they are written. The kernel gives the bounds of intervals in no
  * order that could be relied on; sorted, each start is followed by the end that belongs to it, or by the next start,
  * or by nothing, when the interval reaches the highest key. (nft puts an end at key zero in front of the first
- * interval; it means nothing.)
+ * interval; it means nothing.) A set without intervals gives its keys, and each is an interval of one.
  */
 #include "redirect/nft/state.h"
 
 #include "redirect/nft/attribute.h"
+#include "redirect/nft/expression.h"
 #include "redirect/plan/ruleset.h"
 
 #include <assert.h>
@@ -35,6 +36,7 @@ struct bounds {
 	size_t count;
 	size_t capacity;
 	size_t key_size;
+	bool plain; /* keys, not bounds, in the host's order */
 	bool odd;
 };
 
@@ -244,6 +246,8 @@ static int keep_bound(struct bounds *bounds, const void *key, size_t size, uint3
 	bound = &bounds->items[bounds->count++];
 	*bound = (struct bound){.ends = (flags & NFT_SET_ELEM_INTERVAL_END) != 0};
 	memcpy(bound->key, key, size);
+	if (bounds->plain && size == sizeof(uint32_t))
+		nft_expression_host_key(bound->key);
 	return 0;
 }
 
@@ -311,9 +315,11 @@ static int pair_bounds(struct bounds *bounds, struct interval_list *list)
 		const struct bound *next = i + 1 < bounds->count ? &bounds->items[i + 1] : NULL;
 		int rc = 0;
 
-		if (bounds->items[i].ends)
+		if (bounds->plain)
+			rc = interval_list_add(list, bounds->items[i].key, bounds->items[i].key);
+		else if (bounds->items[i].ends)
 			continue;
-		if (next != NULL && memcmp(next->key, bounds->items[i].key, bounds->key_size) == 0)
+		else if (next != NULL && memcmp(next->key, bounds->items[i].key, bounds->key_size) == 0)
 			bounds->odd = true;
 		else
 			rc = add_interval(list, &bounds->items[i], next);
@@ -326,7 +332,8 @@ static int pair_bounds(struct bounds *bounds, struct interval_list *list)
 static int get_elements(struct nft_socket *socket, struct nft_state_set *set)
 {
 	uint32_t key_size = nft_attribute_number(nft_attribute_find(set->message, NFTA_SET_KEY_LEN), 0);
-	struct bounds bounds = {.key_size = key_size};
+	uint32_t flags = nft_attribute_number(nft_attribute_find(set->message, NFTA_SET_FLAGS), 0);
+	struct bounds bounds = {.key_size = key_size, .plain = (flags & NFT_SET_INTERVAL) == 0};
 	struct request request;
 	int rc;
 

@@ -18,19 +18,24 @@ from harness import BUILD
 NAMESPACE = harness.namespace_name("init")
 RANGES = '"*" alone, or IPv4 and IPv6 addresses and CIDRs, separated by commas'
 
-# Of each setting of the rules: a value that shows in the rules, and where; None where it has no effect on outbound capture.
+# Of each setting of the rules: a value that shows in the rules, and where; None where it is all rules that go.
 EFFECTS = {
-    "istio-inbound-interception-mode": ("NONE", None), "istio-service-cidr": ("192.0.2.0/25", "192.0.2.0/25"),
+    "istio-inbound-interception-mode": ("TPROXY", "tproxy to :15006"), "istio-service-cidr": ("192.0.2.0/25", "192.0.2.0/25"),
     "istio-service-exclude-cidr": ("192.0.2.128/25", "192.0.2.128/25"), "istio-outbound-ports": ("8443", "{ 8443 }"),
     "istio-local-outbound-ports-exclude": ("5432-5440", "{ 5432-5440 }"), "istio-exclude-interfaces": ("net1", '"net1"'),
     "proxy-uid": ("77,79", "{ 77, 79 }"), "proxy-gid": ("99", "{ 99 }"), "envoy-port": ("15101", ":15101"),
-    "istio-inbound-ports": ("", None), "istio-local-exclude-ports": ("15020", None), "kube-virt-interfaces": ("", None),
-    "redirect-dns": ("false", None), "capture-all-dns": ("true", None), "drop-invalid": ("F", None),
-    "inbound-capture-port": ("15006", None), "inbound-tunnel-port": ("15008", None),
-    "istio-inbound-tproxy-mark": ("1337", None), "istio-inbound-tproxy-route-table": ("133", None),
+    "istio-inbound-ports": ("8088", "{ 8088 }"), "istio-local-exclude-ports": ("15020", "{ 15020 }"),
+    "kube-virt-interfaces": ("tap0", '"tap0"'), "redirect-dns": ("true", "redirect to :15053"),
+    "capture-all-dns": ("true", "DNS to any server"), "dns-servers": ("192.0.2.53", "192.0.2.53"),
+    "drop-invalid": ("true", "ct state invalid"), "inbound-capture-port": ("15106", ":15106"),
+    "inbound-tunnel-port": ("15108", "!= 15108"), "istio-inbound-tproxy-mark": ("77", "fwmark 77"),
+    "istio-inbound-tproxy-route-table": ("78", "table 78"),
 }
-NOT_BUILT = {"istio-inbound-interception-mode": "TPROXY", "istio-inbound-ports": "*", "kube-virt-interfaces": "tap0",
-             "redirect-dns": "true", "drop-invalid": "true"}
+# What must be set beside a setting for it to show.
+BESIDE = {"istio-service-cidr": [], "istio-inbound-interception-mode": ["-b", "*"], "istio-local-exclude-ports": ["-b", "*"],
+          "capture-all-dns": ["--redirect-dns"], "dns-servers": ["--redirect-dns"],
+          "redirect-dns": ["--dns-servers", "192.0.2.7"],
+          "istio-inbound-tproxy-mark": ["-b", "*", "-m", "TPROXY"], "istio-inbound-tproxy-route-table": ["-b", "*", "-m", "TPROXY"]}
 
 
 class Run:
@@ -69,11 +74,11 @@ def test_every_flag_and_variable(_):
         wrong.append(f"flags of --help and of this test: {set(EFFECTS) ^ {flag for flag, _, _ in known}}")
     for flag, letter, variable in known:
         value, shown = EFFECTS[flag]
-        base = [] if flag == "istio-service-cidr" else ["-i", "10.0.0.0/8"]
+        base = ([] if flag == "istio-service-cidr" else ["-i", "10.0.0.0/8"]) + BESIDE.get(flag, [])
         ways = [([f"--{flag}={value}"], {})]
-        if value not in ("true", "false", "F"):
-            ways += [([f"--{flag}", value], {}), ([f"-{letter}", value], {}), ([f"-{letter}={value}"], {})]
-            ways += [([f"-{letter}{value}"], {})] if value else []
+        ways += [([f"--{flag}"], {})] if value == "true" else [([f"--{flag}", value], {})]
+        if letter:
+            ways += [([f"-{letter}", value], {}), ([f"-{letter}={value}"], {}), ([f"-{letter}{value}"], {})]
         if variable:
             ways.append(([], {variable: value}))
             ways.append(([f"--{flag}={value}"], {variable: "nonsense"}))
@@ -93,20 +98,22 @@ def test_other_names(_):
     return (expect("loopback", Run("-n", "-i", "127.0.0.0/8", ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR="127.7.0.0/16"), 0,
                    out="127.7.0.0-127.7.255.255") +
             expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="*"), 0) +
-            expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="java"), 1, '"java" is not built yet; valid: *') +
-            expect("no groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS=""), 1, "is not built yet") +
-            expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE="7"), 1, "is not built yet") +
-            expect("alias", Run("-n", ISTIO_META_DNS_CAPTURE="true"), 1, "variable ISTIO_META_DNS_CAPTURE") +
-            expect("alias", Run("-n", INVALID_DROP="true"), 1, "variable INVALID_DROP") +
-            expect("first name", Run("-n", DROP_INVALID="false", INVALID_DROP="true"), 0) +
+            expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="daemon, 202"), 0, out="elements = { 1, 202 }") +
+            expect("no group of that name", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="java-"), 1,
+                   'ISTIO_OUTBOUND_OWNER_GROUPS, item 1, "java-": not a decimal number; valid: "*" alone, or IDs of groups') +
+            expect("no groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS=""), 0, out="includeOwnerGroups is empty") +
+            expect("other groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE="7,daemon"), 0, out="elements = { 1, 7 }") +
+            expect("alias", Run("-n", "--capture-all-dns", ISTIO_META_DNS_CAPTURE="true"), 0, out="DNS to any server") +
+            expect("first name", Run("-n", "--capture-all-dns", REDIRECT_DNS="true", ISTIO_META_DNS_CAPTURE="no"), 0,
+                   out="DNS to any server") +
+            expect("alias", Run("-n", INVALID_DROP="true"), 0, out="ct state invalid") +
+            expect("first name", Run("-n", DROP_INVALID="false", INVALID_DROP="x"), 0) +
             expect("empty variable", Run("-n", ISTIO_SERVICE_CIDR="", PROXY_UID=""), 0, out="{ 1337 }") +
             expect("dual stack", Run("-n", ISTIO_DUAL_STACK="yes"), 1, 'ISTIO_DUAL_STACK is "yes"; valid: true, false'))
 
 
 def test_not_built_is_refused(_):
     wrong = []
-    for flag, value in NOT_BUILT.items():
-        wrong += expect(flag, Run(f"--{flag}={value}"), 1, f'flag --{flag}: "{value}" is not built yet; valid: ')
     for arguments, text in ((["--run-validation"], "--run-validation"), (["--format=iptables"], '--format "iptables"'),
                             (["--backend", "iptables"], '--backend "iptables"'),
                             (["--force-iptables-binary=legacy"], '--force-iptables-binary "legacy"')):
@@ -217,7 +224,7 @@ def test_explain(_):
     settings = ["-i", "10.0.0.0/8,2001:db8::/32", "-o", "5432", "-c", "net+"]
     wrong = expect("nothing there", Run(*settings, "--explain", "10.1.2.3:80", "--uid=1", "--gid=1", "--oif=eth0"), 0, "", """\
 10.1.2.3:80 goes to the proxy, port 15001
-  rule 7 of chain outbound: "to the proxy: includeOutboundIPRanges"
+  rule 13 of chain outbound: "to the proxy: includeOutboundIPRanges"
   matched: 10.0.0.0/8 in set included_ipv4
   asked for by: flag --istio-service-cidr
 """)
@@ -227,14 +234,26 @@ def test_explain(_):
              "  assumed: out of an interface that no rule names\n"),
             (["10.1.2.3:80", "--uid=1337"], "the proxy's own connections\"\n  matched: 1337 in set proxy_uids\n  asked for by: default of proxy-uid"),
             (["10.1.2.3:80", "--oif", "net7"], 'rule 2 of chain outbound: "bypass: excludeInterfaces"\n  matched: "net*" in set'),
-            (["127.0.0.1:80"], '"stays in the pod"\n  asked for by: no setting, it is always so'),
+            (["10.77.0.2:80", "--oif=lo"], '"stays in the pod"\n  asked for by: no setting, it is always so'),
+            (["127.0.0.1:80"], '"stays in the pod: loopbackCIDR"\n  asked for by: default of ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR'),
+            (["10.77.0.2:80", "--oif=lo", "--uid=1337"], "to the proxy, port 15006\n"),
+            (["10.77.0.2:80", "--oif=lo", "--uid=1337", "--source", "127.0.0.6"], '"stays in the pod: from inbound passthrough"'),
+            (["10.77.0.2:80", "--oif=lo", "--uid=1337", "--mark=1337", "-m", "TPROXY", "-b", "*"],
+             "from the proxy, with the client's address"),
+            (["9.9.9.9:53", "--udp", "--redirect-dns", "--dns-servers=9.9.9.9"], "to the proxy, port 15053\n"),
+            (["9.9.9.8:53", "--udp", "--redirect-dns", "--dns-servers=9.9.9.9"], '"of UDP, only DNS is redirected"'),
+            (["10.77.0.2:80", "--iif", "eth0"], "own way\n  there are no rules for it\n  asked for by: default of istio-inbound-ports"),
+            (["10.77.0.2:80", "--iif", "eth0", "-b", "*"], "port 15006\n  rule 4 of chain inbound: \"to the proxy: includeInboundPorts"),
+            (["10.77.0.2:80", "--iif", "eth0", "-b", "*", "-m", "TPROXY"], "port 15006, with the client's address\n"),
+            (["10.77.0.2:81", "--iif", "eth0", "-b", "80"], '"bypass: everything else"'),
+            (["10.1.2.3:81", "--iif", "tap0", "-k", "tap0"], "port 15001\n  rule 3 of chain virtual"),
             (["[2001:db8::7]:443"], "[2001:db8::7]:443 goes to the proxy, port 15001"),
             (["9.9.9.9:80"], '"bypass: everything else"\n  asked for by: flag --istio-service-cidr'),
             (["9.9.9.9:80", "-m", "NONE"], "goes its own way\n  there are no rules\n  asked for by: flag --istio-inbound-interception-mode")):
         wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 0, "", words)
     answer = json.loads(Run(*settings, "--explain", "10.1.2.3:80", "--json", "--gid", "7").out)
-    expected = {"destination": "10.1.2.3:80", "uid": None, "gid": 7, "interface": None, "decision": "redirect", "port": 15001,
-                "chain": "outbound", "rule": 7, "comment": "to the proxy: includeOutboundIPRanges", "set": "included_ipv4",
+    expected = {"destination": "10.1.2.3:80", "protocol": "tcp", "direction": "outbound", "uid": None, "gid": 7, "interface": None, "decision": "redirect", "port": 15001,
+                "chain": "outbound", "rule": 13, "comment": "to the proxy: includeOutboundIPRanges", "set": "included_ipv4",
                 "element": "10.0.0.0/8", "setting": "traffic.sidecar.istio.io/includeOutboundIPRanges",
                 "origin": "flag --istio-service-cidr"}
     if answer != expected:
@@ -246,7 +265,9 @@ def test_explain(_):
                              (["10.0.0.1:65536"], "ADDRESS:PORT"), (["host:80"], '"host:80" is no destination'), (["[::1:80"], "ADDRESS:PORT"),
                              ([""], "ADDRESS:PORT"), ([":80"], "ADDRESS:PORT"), (["[]:80"], "ADDRESS:PORT"),
                              (["1.1.1.1:80", "--uid=root"], 'flag --uid is "root"; valid: one ID, 0 to 4294967294'),
-                             (["1.1.1.1:80", "--gid=-1"], "flag --gid"), (["1.1.1.1:80", "--oif=eth+"], "the name of one interface")):
+                             (["1.1.1.1:80", "--gid=-1"], "flag --gid"), (["1.1.1.1:80", "--mark=x"], "one number, 0 to 4294967295"),
+                             (["1.1.1.1:80", "--source=x"], "one address"), (["1.1.1.1:80", "--iif=+"], "one interface"),
+                             (["1.1.1.1:80", "--iif=a", "--uid=1"], "cannot go together"), (["1.1.1.1:80", "--oif=eth+"], "the name of one interface")):
         wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 1, words)
     return wrong
 
@@ -262,7 +283,7 @@ def test_diff(_):
     wanted = """\
 + set excluded_ports: 91-92
 - set excluded_ports: 80-81
-~ chain outbound: rule 6 ("to the proxy: includeOutboundIPRanges is *") is changed
+~ chain outbound: rule 12 ("to the proxy: includeOutboundIPRanges is *") is changed
 """
     if result.status != 3 or result.out != wanted:
         wrong.append(f"diff: {result.status} {result.out}")
@@ -278,11 +299,13 @@ def test_diff(_):
 def test_plan_as_json(_):
     result = Run("--format=json", "-i", "10.0.0.0/8,10.128.0.0/9,::1", "-c", "eth+", "-o", "80,82-84", "-n")
     plan = json.loads(result.out)
-    expected = {"interception": "REDIRECT", "proxy_port": 15001, "include_everything": False, "include_loopback": True,
-                "loopback": "127.0.0.1", "lists": {
-                    "proxy_uids": ["1337"], "proxy_gids": ["1337"], "excluded_interfaces": ["eth*"],
+    expected = {"interception": "REDIRECT", "proxy_port": 15001, "inbound_port": 15006, "tunnel_port": 15008,
+                "include_everything": False, "include_loopback": True, "include_all_inbound": False, "include_all_groups": True,
+                "drop_invalid": False, "dns": "off", "tproxy_mark": 1337, "tproxy_table": 133, "loopback": "127.0.0.1", "lists": {
+                    "proxy_uids": ["1337"], "proxy_gids": ["1337"], "excluded_interfaces": ["eth*"], "virtual_interfaces": [],
                     "excluded_ports": ["80", "82-84"], "included_ports": [], "excluded_ipv4": [], "excluded_ipv6": [],
-                    "included_ipv4": ["10.0.0.0/8"], "included_ipv6": ["::1"]}}
+                    "included_ipv4": ["10.0.0.0/8"], "included_ipv6": ["::1"], "excluded_groups": [], "included_groups": [],
+                    "dns_servers_ipv4": [], "dns_servers_ipv6": [], "excluded_inbound_ports": [], "included_inbound_ports": []}}
     wrong = [] if plan == expected else [f"plan: {plan}"]
     if json.loads(Run("--format=json", "-m", "NONE").out)["interception"] != "NONE":
         wrong.append("no NONE")

@@ -310,7 +310,7 @@ def test_chain_properties():
             (("policy accept", "policy drop"), "chain outbound has policy drop, not accept"),
             (("hook output", "hook prerouting"), "chain outbound is not of type nat at hook output"),
             (("included_ports", "other_ports"), "set included_ports is missing",
-             'chain outbound: rule 12 ("to the proxy: includeOutboundPorts") is changed', "set other_ports was added"),
+             'chain outbound: rule 14 ("to the proxy: includeOutboundPorts") is changed', "set other_ports was added"),
             (('comment "traffic.sidecar.istio.io/excludeOutboundPorts"', 'comment "x"'), "set excluded_ports has another comment"),
             (("type inet_service\n\t\tflags interval", "type inet_service\n\t\tflags interval,timeout"),
              "set excluded_ports has another type or other flags"),

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the rules need beside the table, in the network namespace of the calling thread: for TPROXY, in either family, a
+ * policy rule that sends marked packets to a route table, and the route there that makes them the pod's own; for
+ * inbound capture, Istio's passthrough address ::6 on lo.
+ *
+ * Everything that weir adds carries its own mark (the protocol, or the metric, ROUTE_OWNER), so that it is known again
+ * whatever the settings were, and nothing of somebody else's is ever taken away.
+ */
+#ifndef WEIR_ROUTE_H
+#define WEIR_ROUTE_H
+
+#include "redirect/base/error.h"
+#include "redirect/nft/difference.h"
+#include "redirect/plan/ruleset.h"
+
+#include <stdbool.h>
+
+/* A routing protocol's number that nobody else uses ('w'). */
+#define ROUTE_OWNER 119
+
+/* Adds what `want` needs and is not there. `*ret_changed` is set, never cleared. Returns 0 or -errno. */
+int route_add(const struct rule_routing *want, bool *ret_changed, struct error *e);
+
+/* Removes what weir has added and `want` (NULL: nothing) does not need. Returns as route_add(). */
+int route_remove(const struct rule_routing *want, bool *ret_changed, struct error *e);
+
+/* Tells what is missing, and what is weir's and not needed. Returns 0 or -errno. */
+int route_check(const struct rule_routing *want, struct nft_differences *differences, struct error *e);
+
+#endif
