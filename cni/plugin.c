@@ -219,7 +219,7 @@ static int apply(struct call *call, const struct ruleset *want, const char *reas
 
 	if (rc < 0)
 		return rc;
-	rc = kernel_apply(want, false, &outcome, &call->reply.error);
+	rc = kernel_apply(want, KERNEL_FRESH, &outcome, &call->reply.error);
 	if (rc < 0)
 		return refused(call, rc);
 	log_write(&call->log, LOG_LEVEL_INFO, "captured, since %s: rules %s", reason, outcomes[outcome]);
@@ -359,7 +359,7 @@ static int do_del(struct call *call)
 		return 0;
 	rc = netns_enter(call->env.netns, &why);
 	if (rc == 0) {
-		rc = kernel_apply(NULL, false, &outcome, &why);
+		rc = kernel_apply(NULL, KERNEL_THOROUGH, &outcome, &why);
 		gone = rc == -EPROTONOSUPPORT;
 	} else {
 		gone = rc == -ENOENT || rc == -ENOTDIR || rc == -EINVAL || rc == -EPERM;
@@ -393,7 +393,7 @@ static int do_status(struct call *call)
 	ruleset_build(&plan, "status", &ruleset);
 	rc = netns_enter_new(&call->reply.error);
 	if (rc == 0)
-		rc = kernel_apply(&ruleset, false, &outcome, &call->reply.error);
+		rc = kernel_apply(&ruleset, KERNEL_FRESH, &outcome, &call->reply.error);
 	plan_free(&plan);
 	return rc < 0 ? fail(call, REPLY_NOT_AVAILABLE, rc) : 0;
 }

@@ -120,7 +120,7 @@ static int apply(const struct ruleset *want, bool force)
 	enum nft_outcome outcome;
 	struct error e;
 
-	if (kernel_apply(want, force, &outcome, &e) < 0) {
+	if (kernel_apply(want, force ? KERNEL_FORCE : KERNEL_THOROUGH, &outcome, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}

@@ -4,7 +4,8 @@
  * how to ask for all of its kind, how to add and how to delete one. Reading marks which of those wanted are there, and
  * deletes or tells those that are weir's and not wanted.
  *
- * Where the pod has no IPv6, what is for IPv6 is not wanted: lo's settings tell.
+ * Where the pod has no IPv6, what is for IPv6 is not wanted: of routing, lo's settings tell; and the address only makes
+ * sense to a pod that has another one (to resolvers, it would make a pod without IPv6 look as if it had it).
  */
 #include "redirect/kernel/route.h"
 
@@ -51,6 +52,9 @@ struct view {
 	struct object stale[STALE_MAX]; /* weir's, and not wanted */
 	size_t stale_count;
 	bool ipv6;
+	bool ipv6_address; /* beside those of lo, and those of the link */
+	bool has_passthrough;
+	bool owns_passthrough;
 };
 
 struct request {
@@ -135,19 +139,23 @@ static int read_route(const struct nlmsghdr *message, void *context)
 	return 0;
 }
 
-/* Somebody else's ::6 is as good as weir's, and stays. */
 static int read_address(const struct nlmsghdr *message, void *context)
 {
 	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
-	const struct object object = {.kind = KIND_ADDRESS, .family = AF_INET6};
+	struct view *view = context;
 	const struct nlattr *address;
 
-	if (message->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(message) < sizeof *header ||
-		header->ifa_index != LO_INDEX)
+	if (message->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(message) < sizeof *header)
 		return 0;
+	if (header->ifa_index != LO_INDEX) {
+		view->ipv6_address |= header->ifa_scope == RT_SCOPE_UNIVERSE;
+		return 0;
+	}
 	address = find(message, sizeof *header, IFA_ADDRESS, sizeof passthrough);
-	if (address != NULL && memcmp(mnl_attr_get_payload(address), passthrough, sizeof passthrough) == 0)
-		take(context, &object, number(message, sizeof *header, IFA_RT_PRIORITY, 0) == ROUTE_OWNER);
+	if (address == NULL || memcmp(mnl_attr_get_payload(address), passthrough, sizeof passthrough) != 0)
+		return 0;
+	view->has_passthrough = true;
+	view->owns_passthrough = number(message, sizeof *header, IFA_RT_PRIORITY, 0) == ROUTE_OWNER;
 	return 0;
 }
 
@@ -203,7 +211,7 @@ static void fill_wanted(struct view *view, const struct rule_routing *routing)
 		want(view, KIND_ROUTE, families[i], 0, routing->table);
 		want(view, KIND_RULE, families[i], routing->mark, routing->table);
 	}
-	if (routing->passthrough_address && view->ipv6)
+	if (routing->passthrough_address && view->ipv6_address)
 		want(view, KIND_ADDRESS, AF_INET6, 0, 0);
 }
 
@@ -214,15 +222,18 @@ static int look_once(struct nft_socket *socket, const struct rule_routing *routi
 
 	*view = (struct view){.ipv6 = false};
 	rc = ask_lo(socket, view);
+	if (rc == 0)
+		rc = ask(socket, RTM_GETADDR, AF_INET6, sizeof(struct ifaddrmsg), read_address, view);
 	if (rc == 0 && routing != NULL)
 		fill_wanted(view, routing);
+	/* Somebody else's ::6 is as good as weir's, and stays. */
+	if (rc == 0 && view->has_passthrough)
+		take(view, &(struct object){.kind = KIND_ADDRESS, .family = AF_INET6}, view->owns_passthrough);
 	for (size_t i = 0; rc == 0 && i < 2; i++) {
 		rc = ask(socket, RTM_GETRULE, families[i], sizeof(struct fib_rule_hdr), read_rule, view);
 		if (rc == 0)
 			rc = ask(socket, RTM_GETROUTE, families[i], sizeof(struct rtmsg), read_route, view);
 	}
-	if (rc == 0)
-		rc = ask(socket, RTM_GETADDR, AF_INET6, sizeof(struct ifaddrmsg), read_address, view);
 	return rc;
 }
 
@@ -328,20 +339,42 @@ static int change(struct nft_socket *socket, const struct object *object, bool a
 		      : 0;
 }
 
-int route_add(const struct rule_routing *want_routing, bool *ret_changed, struct error *e)
+/* Deletes in the reverse of the order in which things were added. */
+static void undo(struct nft_socket *socket, const struct view *view, route_added added)
+{
+	for (size_t i = view->wanted_count; i-- > 0;)
+		if ((added & 1u << i) != 0)
+			(void)change(socket, &view->wanted[i], false, NULL);
+}
+
+int route_add(const struct rule_routing *want_routing, route_added *ret_added, struct error *e)
 {
 	struct nft_socket socket = {.mnl = NULL};
 	struct view view;
+	route_added added = 0;
 	int rc = look(&socket, want_routing, &view, e);
 
 	for (size_t i = 0; rc == 0 && i < view.wanted_count; i++) {
 		if (view.present[i])
 			continue;
 		rc = change(&socket, &view.wanted[i], true, e);
-		*ret_changed = true;
+		added |= rc == 0 ? 1u << i : 0;
 	}
+	if (rc < 0 && added != 0)
+		undo(&socket, &view, added);
 	nft_socket_close(&socket);
+	*ret_added = rc < 0 ? 0 : added;
 	return rc;
+}
+
+void route_undo(const struct rule_routing *want_routing, route_added added)
+{
+	struct nft_socket socket = {.mnl = NULL};
+	struct view view;
+
+	if (added != 0 && look(&socket, want_routing, &view, NULL) == 0)
+		undo(&socket, &view, added);
+	nft_socket_close(&socket);
 }
 
 int route_remove(const struct rule_routing *want_routing, bool *ret_changed, struct error *e)

@@ -135,7 +135,7 @@ struct rule_routing {
 	bool tproxy; /* packets marked `mark` are the pod's own, by route table `table` */
 	uint32_t mark;
 	uint32_t table;
-	bool passthrough_address; /* ::6 is on lo, for Istio's proxy binds to it (of IPv4, 127.0.0.6 always is) */
+	bool passthrough_address; /* where the pod has IPv6, ::6 is on lo: Istio's proxy binds to it (127.0.0.6 always is) */
 };
 
 struct ruleset {

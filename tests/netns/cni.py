@@ -69,6 +69,8 @@ def table():
 
 
 def clean():
+    """What weir has added, and what tests have."""
+    call("DEL", b"")
     netns("nft", "flush", "ruleset")
 
 
@@ -178,6 +180,7 @@ def test_keys(wrong):
 
 
 def test_every_key_has_its_effect(wrong):
+    netns("ip", "link", "set", "lo", "up")
     for keys, text in (
             ({"proxyUID": 77}, "elements = { 77 }"), ({"proxyUID": [77, "80-81"]}, "77, 80-81"),
             ({"proxyGID": "99"}, "elements = { 99 }"), ({"proxyPort": 15101}, ":15101"),
@@ -268,12 +271,20 @@ def routing():
 
 def test_tproxy(wrong):
     stdin = config({"sidecar.istio.io/status": "", "sidecar.istio.io/interceptionMode": "TPROXY"}, tproxyMark=77, tproxyRouteTable=99)
+    netns("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+    netns("ip", "link", "set", "lo", "down")
+    wrong.code("lo is down", call("ADD", stdin), 102, "refused to add ip -6 route local default dev lo table 99: Network is down")
+    wrong.expect("nothing is half applied", not routing() and table() == "", routing())
     netns("ip", "link", "set", "lo", "up")
     for _ in range(2):
         wrong.code("ADD", call("ADD", stdin), 0)
-        wrong.expect("a rule and a route in each family, and an address", len(routing()) == 6 and
+        wrong.expect("a rule and a route in each family", len(routing()) == 4 and
                      sum("0x4d lookup 99" in line for line in routing()) == 2, routing())
         wrong.code("CHECK", call("CHECK", stdin), 0)
+    netns("ip", "-6", "address", "add", "2001:db8::7/128", "dev", "eth0")
+    wrong.code("the pod has IPv6 now", call("CHECK", stdin), 104, "ip -6 address ::6/128 dev lo is missing")
+    wrong.code("ADD", call("ADD", stdin), 0)
+    wrong.expect("the address that Istio's proxy binds to", sum("::6/128" in line for line in routing()) == 1, routing())
     netns("ip", "rule", "delete", "fwmark", "77")
     wrong.code("a rule is gone", call("CHECK", stdin), 104, "ip -4 rule fwmark 77 lookup 99 is missing")
     wrong.code("ADD repairs", call("ADD", stdin), 0)
@@ -286,6 +297,7 @@ def test_tproxy(wrong):
     for _ in range(2):
         wrong.code("DEL", call("DEL", stdin), 0)
         wrong.expect("nothing is left", not routing() and table() == "", routing())
+    netns("ip", "link", "delete", "eth0")
 
 
 def test_bad_annotations(wrong):
