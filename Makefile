@@ -66,7 +66,7 @@ sources = $(sort $(filter-out %/main.c,$(wildcard $(addsuffix /*.c,$(1)))))
 objects = $(patsubst %.c,$(B)/obj/%.o,$(call sources,$(1)))
 
 BASE_OBJECTS := $(call objects,redirect/base)
-REDIRECT_OBJECTS := $(call objects,redirect/plan redirect/nft redirect/kernel)
+REDIRECT_OBJECTS := $(call objects,redirect/plan redirect/nft redirect/kernel redirect/iptables)
 CNI_OBJECTS := $(call objects,cni)
 INIT_OBJECTS := $(call objects,init)
 PROXY_OBJECTS := $(call objects,proxy/net proxy/log)

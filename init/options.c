@@ -41,10 +41,10 @@ static const struct spec {
 		.help = "read the settings, and change nothing"},
 	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, USE_READ, .help = "print this"},
 	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "print the version"},
-	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, USE_READ, "nft,json", "iptables",
-		"print the rules as nft text, or the plan as json, and change nothing (iptables: later)"},
-	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, USE_READ, "nft", "iptables",
-		"what programs the rules: nft (iptables: later)"},
+	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, USE_READ, "nft,json,iptables", NULL,
+		"print the rules as text for nft or iptables-restore, or the plan as json, and change nothing"},
+	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, USE_READ, "nft,iptables", NULL,
+		"what programs the rules: nf_tables itself, or, for kernels without it, iptables-restore"},
 	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH, USE_LATER, .help = "not built yet"},
 	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD, USE_READ,
 		.help = "ADDRESS:PORT: say which rule decides about a connection there, and which setting asked for it"},
@@ -57,8 +57,8 @@ static const struct spec {
 	[OPTION_SOURCE] = {"source", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: bound to this address"},
 	[OPTION_MARK] = {"mark", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: its packets carry this mark"},
 	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "of --explain: answer in JSON"},
-	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_LATER,
-		.words = "", .help = "belongs to the iptables backend"},
+	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_READ,
+		.words = "legacy,nft", .help = "of --backend iptables: the flavour"},
 	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT, USE_NOTHING,
 		.help = "belongs to --run-validation"},
 	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION, USE_NOTHING,
@@ -320,7 +320,8 @@ static int check_words(const struct options *options, struct error *e)
 		const char *text = options->text[o];
 		char quote[ERROR_QUOTE_SIZE];
 
-		if (!is_given(options, o) || (spec->words == NULL && spec->use != USE_LATER) ||
+		/* Templates pass an empty flavour for none. */
+		if (!is_given(options, o) || (o == OPTION_FORCE_IPTABLES_BINARY && *text == '\0') || (spec->words == NULL && spec->use != USE_LATER) ||
 			(spec->words != NULL && is_one_of(text, spec->words)))
 			continue;
 		if (spec->kind == KIND_SWITCH)

@@ -8,6 +8,7 @@
 #include "init/options.h"
 #include "init/probe.h"
 #include "init/resolve.h"
+#include "redirect/iptables/backend.h"
 #include "redirect/kernel/kernel.h"
 #include "redirect/nft/text.h"
 #include "redirect/plan/explain.h"
@@ -94,13 +95,35 @@ static void say_difference(void *context, const struct nft_difference *differenc
 		say("%s", nft_difference_format(text, difference));
 }
 
-static int check(const struct ruleset *want)
+/* What programs the rules, and of which flavour. */
+static bool uses_iptables(const struct options *options)
+{
+	const char *backend = options->text[OPTION_BACKEND];
+
+	return backend != NULL && strcmp(backend, "iptables") == 0;
+}
+
+static const char *flavour(const struct options *options)
+{
+	const char *text = options->text[OPTION_FORCE_IPTABLES_BINARY];
+
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static int compare(const struct options *options, const struct ruleset *want, struct nft_differences *differences,
+	struct error *e)
+{
+	return uses_iptables(options) ? iptables_check(want, flavour(options), differences, e)
+				      : kernel_check(want, differences, e);
+}
+
+static int check(const struct options *options, const struct ruleset *want)
 {
 	size_t told = 0;
 	struct nft_differences differences = {.listener = say_difference, .context = &told};
 	struct error e;
 
-	if (kernel_check(want, &differences, &e) < 0) {
+	if (compare(options, want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -112,7 +135,20 @@ static int check(const struct ruleset *want)
 	return PROGRAM_OK;
 }
 
-static int apply(const struct ruleset *want, bool force)
+/* By nf_tables. Rules that iptables was given before must not be in force beside them. */
+static int apply_nft(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e)
+{
+	bool changed = false;
+	int rc = kernel_apply(want, force ? KERNEL_FORCE : KERNEL_THOROUGH, ret_outcome, e);
+
+	if (rc == 0 && iptables_is_suspected())
+		rc = iptables_remove(&changed, e);
+	if (rc == 0 && changed)
+		*ret_outcome = want != NULL ? NFT_REPLACED : NFT_REMOVED;
+	return rc;
+}
+
+static int apply(const struct options *options, const struct ruleset *want)
 {
 	static const char *const outcomes[] = {
 		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
@@ -120,7 +156,11 @@ static int apply(const struct ruleset *want, bool force)
 	enum nft_outcome outcome;
 	struct error e;
 
-	if (kernel_apply(want, force ? KERNEL_FORCE : KERNEL_THOROUGH, &outcome, &e) < 0) {
+	bool force = options->on[OPTION_FORCE_APPLY];
+	int rc = uses_iptables(options) ? iptables_apply(want, flavour(options), force, &outcome, &e)
+					: apply_nft(want, force, &outcome, &e);
+
+	if (rc < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -137,12 +177,12 @@ static void print_difference(void *context, const struct nft_difference *differe
 	(void)printf("%c %s\n", signs[difference->change], difference->subject);
 }
 
-static int diff(const struct ruleset *want)
+static int diff(const struct options *options, const struct ruleset *want)
 {
 	struct nft_differences differences = {.listener = print_difference};
 	struct error e;
 
-	if (kernel_check(want, &differences, &e) < 0) {
+	if (compare(options, want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -173,6 +213,22 @@ static int explain(const struct options *options, const struct ruleset *want)
 	return flush();
 }
 
+/* As text, of the format that was asked for, else of the backend. */
+static int print_rules(const struct options *options, const struct ruleset *want)
+{
+	const char *format = options->text[OPTION_FORMAT];
+
+	if (format != NULL ? strcmp(format, "iptables") == 0 : uses_iptables(options)) {
+		if (iptables_write(want, stdout) < 0) {
+			say("no memory for the rules");
+			return PROGRAM_FAILED;
+		}
+	} else {
+		nft_text_write(want, stdout);
+	}
+	return flush();
+}
+
 /* Does with the rules, or with none (NULL), what the options ask for. */
 static int act(const struct options *options, const struct ruleset *want)
 {
@@ -181,16 +237,15 @@ static int act(const struct options *options, const struct ruleset *want)
 		return PROGRAM_OK;
 	}
 	if (options->on[OPTION_DRY_RUN] || options->text[OPTION_FORMAT] != NULL) {
-		nft_text_write(want, stdout);
-		return flush();
+		return print_rules(options, want);
 	}
 	if (options->on[OPTION_CHECK])
-		return check(want);
+		return check(options, want);
 	if (options->on[OPTION_DIFF])
-		return diff(want);
+		return diff(options, want);
 	if (options->text[OPTION_EXPLAIN] != NULL)
 		return explain(options, want);
-	return apply(want, options->on[OPTION_FORCE_APPLY]);
+	return apply(options, want);
 }
 
 static bool wants_json_plan(const struct options *options)

@@ -127,6 +127,34 @@ static int get_tables(struct nft_socket *socket, struct nft_state *state)
 	return nft_socket_read(socket, request.message, read_table, state);
 }
 
+static int note_existence(const struct nlmsghdr *message, void *context)
+{
+	bool *exists = context;
+
+	(void)message;
+	*exists = true;
+	return 0;
+}
+
+int nft_state_find_foreign_chain(struct nft_socket *socket, const char *table, const char *chain, bool *ret_exists)
+{
+	static const uint8_t of[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+	int rc = 0;
+
+	*ret_exists = false;
+	for (size_t i = 0; rc == 0 && i < sizeof of; i++) {
+		struct request request;
+		struct nfgenmsg *header = mnl_nlmsg_get_payload(request_init(&request, NFT_MSG_GETCHAIN, NLM_F_ACK));
+
+		header->nfgen_family = of[i];
+		mnl_attr_put_strz(request.message, NFTA_CHAIN_TABLE, table);
+		mnl_attr_put_strz(request.message, NFTA_CHAIN_NAME, chain);
+		rc = nft_socket_read(socket, request.message, note_existence, ret_exists);
+		rc = rc == -ENOENT ? 0 : rc;
+	}
+	return rc;
+}
+
 int nft_state_find_table(struct nft_socket *socket, bool *ret_exists, struct error *e)
 {
 	struct nft_state state = {.exists = false};
