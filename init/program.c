@@ -8,6 +8,7 @@
 #include "init/options.h"
 #include "init/probe.h"
 #include "init/resolve.h"
+#include "init/validate.h"
 #include "redirect/iptables/backend.h"
 #include "redirect/kernel/kernel.h"
 #include "redirect/nft/text.h"
@@ -248,6 +249,18 @@ static int act(const struct options *options, const struct ruleset *want)
 	return apply(options, want);
 }
 
+/* With --skip-rule-apply, of rules that somebody else has applied: a plugin, before this container began. */
+static int validate(const struct options *options, const struct redirect_plan *plan, const struct ruleset *want)
+{
+	int status = options->on[OPTION_SKIP_RULE_APPLY] ? PROGRAM_OK : apply(options, want);
+
+	if (status != PROGRAM_OK)
+		return status;
+	return validate_run(plan, want, options_probe_port(options), options_probe_timeout(options), say) == 0
+		       ? PROGRAM_OK
+		       : PROGRAM_INVALID;
+}
+
 static bool wants_json_plan(const struct options *options)
 {
 	return options->text[OPTION_FORMAT] != NULL && strcmp(options->text[OPTION_FORMAT], "json") == 0;
@@ -273,7 +286,7 @@ static int run(struct options *options)
 		status = act(options, NULL);
 	} else {
 		ruleset_build(&plan, owner(name), &ruleset);
-		status = act(options, &ruleset);
+		status = options->on[OPTION_RUN_VALIDATION] ? validate(options, &plan, &ruleset) : act(options, &ruleset);
 	}
 	plan_free(&plan);
 	return status;

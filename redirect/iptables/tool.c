@@ -72,6 +72,9 @@ static void become(const char *const argv[], const int files[FILE_COUNT])
 	for (int i = 0; i < FILE_COUNT; i++)
 		if (dup2(files[i], i) < 0)
 			_exit(EXIT_NOT_STARTED);
+	/* The C library's own choice has no sbin. */
+	if (getenv("PATH") == NULL)
+		(void)setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	(void)execvp(argv[0], arguments.wanted);
 	_exit(errno == ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_STARTED);
 }

@@ -112,13 +112,16 @@ def test_other_names(_):
             expect("dual stack", Run("-n", ISTIO_DUAL_STACK="yes"), 1, 'ISTIO_DUAL_STACK is "yes"; valid: true, false'))
 
 
-def test_not_built_is_refused(_):
+def test_formats(_):
     wrong = []
-    for arguments, text in ((["--run-validation"], "--run-validation"), (["--format=iptables"], '--format "iptables"'),
-                            (["--backend", "iptables"], '--backend "iptables"'),
-                            (["--force-iptables-binary=legacy"], '--force-iptables-binary "legacy"')):
-        wrong += expect(str(arguments), Run(*arguments), 1, f"{text} is not built yet")
-    wrong += expect("what is", Run("-n", "--format=nft", "--backend", "nft", "--run-validation=false", "--force-iptables-binary="), 0)
+    for arguments, text in ((["--format=nft"], "delete table inet weir\n"), (["--format", "iptables"], "# iptables-restore --noflush\n*nat\n"),
+                            (["-n", "--backend", "iptables"], "# ip6tables-restore --noflush\n*nat\n:WEIR_OUTBOUND"),
+                            (["-n", "--backend=nft", "--run-validation=false", "--force-iptables-binary="], "table inet weir {\n"),
+                            (["-n", "--backend=iptables", "--format=nft"], "table inet weir {\n")):
+        wrong += expect(str(arguments), Run("-i", "*", *arguments), 0, "", text)
+    wrong += expect("containment", Run("-i", "*", "--explain", "1.1.1.1:1"), 0)
+    if nft("list", "tables"):
+        wrong.append("something was applied")
     return wrong
 
 
@@ -126,6 +129,7 @@ def test_templates_of_istio(_):
     usual = ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "", "-d", "15090,15021,15020"]
     extra = ["--dual-stack", "--native-nftables", "--cni-mode=true", "--reconcile", "--force-apply=false", "-f", "--network-namespace",
              "/x", "--probe-timeout=5s", "--iptables-probe-port", "15002", "--iptables-trace-logging", "-e", "15008", "-t", "1337", "-r", "133"]
+    Run("--cleanup-only")
     return (expect("usual", Run("istio-iptables", *usual), 0, "weir-init: created") +
             expect("again", Run(*usual, *extra), 0, "weir-init: unchanged") +
             expect("trace", Run(*usual, "--iptables-trace-logging"), 0, "every rule has a counter") +
@@ -142,8 +146,9 @@ def test_exit_statuses(_):
             (["--dual-stack", "true"], 1, "--dual-stack=true"), (["--dry-run=maybe"], 1, 'flag --dry-run is "maybe"; valid: true, false'),
             (["--", "x"], 1, '"x"'), (["--probe-timeout=5"], 1, "a duration as 5s"), (["--iptables-probe-port=0"], 1, "1 to 65535"),
             (["--check", "--dry-run"], 1, "cannot go together"), (["--check", "--diff"], 1, "cannot go together"),
-            (["--format=json", "--check"], 1, "--check and --format cannot go together"), (["--format=xml"], 1, '"xml"; valid: nft,json'),
-            (["--backend=x"], 1, '"x"; valid: nft'), (["--uid", "1"], 1, "--uid belongs to --explain"),
+            (["--format=json", "--check"], 1, "--check and --format cannot go together"), (["--format=xml"], 1, '"xml"; valid: nft,json,iptables'),
+            (["--backend=x"], 1, '"x"; valid: nft,iptables'), (["--force-iptables-binary=x"], 1, '"x"; valid: legacy,nft'),
+            (["--run-validation", "--check"], 1, "cannot go together"), (["--uid", "1"], 1, "--uid belongs to --explain"),
             (["--gid=1"], 1, "--gid belongs"), (["--oif=x"], 1, "--oif belongs"), (["--json"], 1, "--json belongs"),
             (["--version"], 0, ""), (["-h"], 0, "")):
         wrong += expect(str(arguments), Run(*arguments), status, text)
@@ -269,6 +274,58 @@ def test_explain(_):
                              (["1.1.1.1:80", "--source=x"], "one address"), (["1.1.1.1:80", "--iif=+"], "one interface"),
                              (["1.1.1.1:80", "--iif=a", "--uid=1"], "cannot go together"), (["1.1.1.1:80", "--oif=eth+"], "the name of one interface")):
         wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 1, words)
+    return wrong
+
+
+def links():
+    """An interface with both families, to itself: nothing that goes out is ever seen."""
+    for command in ("link set lo up", "link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
+                    "address add 10.77.0.2/24 dev eth0", "address add fd77::2/64 dev eth0 nodad",
+                    "route add default via 10.77.0.1", "-6 route add default via fd77::1"):
+        harness.run(*harness.inside(NAMESPACE, "ip", *command.split()))
+
+
+def as_user(identity, *arguments):
+    """As the unprivileged container that Istio's injector adds."""
+    command = ["setpriv", f"--reuid={identity}", f"--regid={identity}", "--clear-groups", "--bounding-set=-all", f"{BUILD}/weir-init"]
+    return subprocess.run(harness.inside(NAMESPACE, *command, *arguments), text=True, capture_output=True, check=False,
+                          env=harness.sanitizer_options())
+
+
+def test_validation(_):
+    """What sound rules do is found sound, in both families, by whoever asks; and what is missing from the rules shows."""
+    links()
+    wrong = []
+    for settings in (["-i", "*", "-b", "*"], ["-i", "10.0.0.0/8,2001:db8::/32", "-o", "15002"], ["-i", "127.0.0.0/8"],
+                     ["-i", "*", "-m", "TPROXY", "-b", "*", "--redirect-dns", "--capture-all-dns"], ["-i", "*", "-c", "eth+"],
+                     ["-i", "*", "--backend", "iptables"]):
+        result = Run(*settings, "--run-validation", PATH="/usr/sbin:/usr/bin")
+        tried = int(re.search(r"validation: (\d+) connections, 0 of them wrong", result.err + "validation: 0 connections, 0 of them wrong")[1])
+        if result.status != 0 or tried < 6:
+            wrong.append(f"{settings}: {result.status} {result.err}")
+        for identity in (1337, 1000):
+            result = as_user(identity, *settings, "--skip-rule-apply", "--run-validation")
+            if result.returncode != 0:
+                wrong.append(f"{settings} as {identity}: {result.returncode} {result.stderr}")
+    Run("-i", "*")
+    quick = ["--run-validation", "--skip-rule-apply", "--probe-timeout", "50ms"]
+    for comment, words in (("the pod calls itself: to the inbound port", "[fd77::2]:15002, opened as the proxy, by user: arrived at port 15002, not at 15006"),
+                           ("to the proxy: includeOutboundIPRanges is *", "192.0.2.1:15002, opened as an application: did not arrive at port 15001")):
+        Run("-i", "*", "--force-apply")
+        line = next(line for line in nft("-a", "list", "chain", "inet", "weir", "outbound").splitlines() if f'"{comment}"' in line)
+        nft("delete", "rule", "inet", "weir", "outbound", "handle", line.rsplit(" ", 1)[1])
+        wrong += expect(comment, Run("-i", "*", *quick), 126, words)
+    Run("--cleanup-only")
+    for identity in (1337, 1000):
+        if as_user(identity, "-i", "*", *quick).returncode != 126:
+            wrong.append(f"no rules, as {identity}: found sound")
+    busy = subprocess.Popen(harness.inside(NAMESPACE, "python3", "-c",
+                            "import socket; s = socket.create_server(('', 15001)); print(flush=True); __import__('sys').stdin.read()"),
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    busy.stdout.readline()
+    wrong += expect("a port in use", Run("-i", "*", "--run-validation"), 126, "cannot listen on port 15001: Address already in use")
+    busy.communicate("")
+    Run("--cleanup-only")
     return wrong
 
 
