@@ -120,7 +120,7 @@ static int read_rule(const struct nlmsghdr *message, void *context)
 	object.family = header->family;
 	object.mark = number(message, sizeof *header, FRA_FWMARK, 0);
 	object.table = number(message, sizeof *header, FRA_TABLE, header->table);
-	if (protocol != NULL && mnl_attr_get_u8(protocol) == ROUTE_OWNER)
+	if (protocol != NULL && mnl_attr_get_u8(protocol) == RULESET_ROUTE_OWNER)
 		take(context, &object, true);
 	return 0;
 }
@@ -131,7 +131,7 @@ static int read_route(const struct nlmsghdr *message, void *context)
 	struct object object = {.kind = KIND_ROUTE};
 
 	if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof *header ||
-		header->rtm_protocol != ROUTE_OWNER)
+		header->rtm_protocol != RULESET_ROUTE_OWNER)
 		return 0;
 	object.family = header->rtm_family;
 	object.table = number(message, sizeof *header, RTA_TABLE, header->rtm_table);
@@ -155,7 +155,7 @@ static int read_address(const struct nlmsghdr *message, void *context)
 	if (address == NULL || memcmp(mnl_attr_get_payload(address), passthrough, sizeof passthrough) != 0)
 		return 0;
 	view->has_passthrough = true;
-	view->owns_passthrough = number(message, sizeof *header, IFA_RT_PRIORITY, 0) == ROUTE_OWNER;
+	view->owns_passthrough = number(message, sizeof *header, IFA_RT_PRIORITY, 0) == RULESET_ROUTE_OWNER;
 	return 0;
 }
 
@@ -267,7 +267,7 @@ static struct nlmsghdr *make_rule(struct request *request, const struct object *
 	mnl_attr_put_u32(request->message, FRA_FWMARK, object->mark);
 	mnl_attr_put_u32(request->message, FRA_FWMASK, UINT32_MAX);
 	mnl_attr_put_u32(request->message, FRA_TABLE, object->table);
-	mnl_attr_put_u8(request->message, FRA_PROTOCOL, ROUTE_OWNER);
+	mnl_attr_put_u8(request->message, FRA_PROTOCOL, RULESET_ROUTE_OWNER);
 	return request->message;
 }
 
@@ -277,7 +277,7 @@ static struct nlmsghdr *make_route(struct request *request, const struct object 
 		(uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)), sizeof *header);
 
 	header->rtm_family = object->family;
-	header->rtm_protocol = ROUTE_OWNER;
+	header->rtm_protocol = RULESET_ROUTE_OWNER;
 	header->rtm_type = RTN_LOCAL;
 	header->rtm_scope = object->family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
 	mnl_attr_put_u32(request->message, RTA_TABLE, object->table);
@@ -297,7 +297,7 @@ static struct nlmsghdr *make_address(struct request *request, bool add)
 	mnl_attr_put(request->message, IFA_ADDRESS, sizeof passthrough, passthrough);
 	mnl_attr_put_u32(request->message, IFA_FLAGS, IFA_F_NODAD);
 	if (add)
-		mnl_attr_put_u32(request->message, IFA_RT_PRIORITY, ROUTE_OWNER);
+		mnl_attr_put_u32(request->message, IFA_RT_PRIORITY, RULESET_ROUTE_OWNER);
 	return request->message;
 }
 

@@ -4,7 +4,7 @@
  * policy rule that sends marked packets to a route table, and the route there that makes them the pod's own; for
  * inbound capture of a pod that has IPv6, Istio's passthrough address ::6 on lo.
  *
- * Everything that weir adds carries its own mark (the protocol, or the metric, ROUTE_OWNER), so that it is known again
+ * Everything that weir adds carries its own mark (RULESET_ROUTE_OWNER), so that it is known again
  * whatever the settings were, and nothing of somebody else's is ever taken away.
  */
 #ifndef WEIR_ROUTE_H
@@ -15,9 +15,6 @@
 #include "redirect/plan/ruleset.h"
 
 #include <stdbool.h>
-
-/* A routing protocol's number that nobody else uses ('w'). */
-#define ROUTE_OWNER 119
 
 /* What route_add() added, one bit for each thing that is needed. */
 typedef unsigned route_added;

@@ -149,10 +149,11 @@ static void write_routing(const struct rule_routing *routing, FILE *out)
 	static const char *const families[] = {"-4", "-6"};
 
 	for (size_t i = 0; routing->tproxy && i < 2; i++)
-		(void)fprintf(out, "# ip %s rule add fwmark %u lookup %u\n# ip %s route add local default dev lo table %u\n",
-			families[i], routing->mark, routing->table, families[i], routing->table);
+		(void)fprintf(out, "# ip %s rule add fwmark %u lookup %u protocol %d\n# ip %s route add local default dev lo table %u proto %d\n",
+			families[i], routing->mark, routing->table, RULESET_ROUTE_OWNER, families[i], routing->table,
+			RULESET_ROUTE_OWNER);
 	if (routing->passthrough_address)
-		(void)fputs("# ip -6 address add ::6/128 dev lo\n", out);
+		(void)fprintf(out, "# where there is IPv6: ip -6 address add ::6/128 dev lo metric %d\n", RULESET_ROUTE_OWNER);
 }
 
 void nft_text_write(const struct ruleset *want, FILE *out)

@@ -27,6 +27,12 @@
 #define RULESET_PRIORITY_MANGLE (-155)
 #define RULESET_PRIORITY_RAW (-305)
 
+/*
+ * What is weir's in routing is known by this number ('w'), which nobody else uses: the protocol of rules and routes, the
+ * metric of an address.
+ */
+#define RULESET_ROUTE_OWNER 119
+
 /* The conntrack zone of captured DNS over UDP. */
 #define RULESET_DNS_ZONE 2
 

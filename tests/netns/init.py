@@ -325,7 +325,7 @@ def test_validation(_):
     busy.stdout.readline()
     wrong += expect("a port in use", Run("-i", "*", "--run-validation"), 126, "cannot listen on port 15001: Address already in use")
     busy.communicate("")
-    Run("--cleanup-only")
+    nft("flush", "ruleset")
     return wrong
 
 
