@@ -54,7 +54,7 @@ void rule_match_key(struct rule *rule, enum rule_field field, enum rule_operator
 
 void rule_match_number(struct rule *rule, enum rule_field field, enum rule_operator op, uint32_t number)
 {
-	uint8_t key[4];
+	uint8_t key[4] = {0};
 
 	for (size_t i = rule_field_size(field); i > 0; i--) {
 		key[i - 1] = (uint8_t)number;

@@ -88,8 +88,10 @@ def open_listeners():
         listeners[listen(family, 15001, socket.SOCK_DGRAM)] = "proxy"
         listeners[listen(family, 15101)] = "proxy:15101"
         listeners[listen(family, 15006)] = "inbound"
+        os.seteuid(PROXY[0])  # its answers are known by who sends them
         listeners[listen(family, 15053)] = "dns"
         listeners[listen(family, 15053, socket.SOCK_DGRAM)] = "dns"
+        os.seteuid(0)
         listeners[listen(family, 8080)] = "local"
     return listeners
 
