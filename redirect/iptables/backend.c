@@ -29,7 +29,7 @@ struct view {
 	bool usable[FLAVOUR_COUNT];
 	struct error why; /* the last one that is not */
 	int why_code;
-	size_t family_count; /* IPv4 only where the kernel has no IPv6 */
+	bool ipv6; /* the kernel has it */
 };
 
 static void program_name(char out[PROGRAM_SIZE], enum flavour flavour, enum iptables_family family, const char *verb)
@@ -44,9 +44,14 @@ static bool has_ipv6(void)
 	return access("/proc/net/if_inet6", F_OK) == 0 || access("/proc/net", F_OK) != 0;
 }
 
+static bool has_family(const struct view *view, enum iptables_family family)
+{
+	return family == IPTABLES_IPV4 || view->ipv6;
+}
+
 static int look_at(struct view *view, enum flavour flavour, struct error *e)
 {
-	for (enum iptables_family family = 0; family < view->family_count; family++) {
+	for (enum iptables_family family = 0; family < IPTABLES_FAMILY_COUNT && has_family(view, family); family++) {
 		char program[PROGRAM_SIZE];
 		const char *const argv[] = {program, NULL};
 		char *text = NULL;
@@ -67,7 +72,7 @@ static int look_at(struct view *view, enum flavour flavour, struct error *e)
 /* The system's flavour is one of the others under another name; it is asked only where those are not there. */
 static int look(struct view *view, struct error *e)
 {
-	*view = (struct view){.family_count = has_ipv6() ? IPTABLES_FAMILY_COUNT : 1};
+	*view = (struct view){.ipv6 = has_ipv6()};
 	for (int f = FLAVOUR_COUNT - 1; f >= 0; f--) {
 		bool named = view->usable[FLAVOUR_NFT] || view->usable[FLAVOUR_LEGACY];
 		int rc = f == FLAVOUR_SYSTEM && named ? 0 : look_at(view, (enum flavour)f, &view->why);
@@ -184,12 +189,12 @@ static int apply_flavour(const struct view *view, enum flavour flavour, const st
 	struct change changes[IPTABLES_FAMILY_COUNT] = {0};
 	int rc = 0;
 
-	for (enum iptables_family f = 0; rc == 0 && f < view->family_count; f++)
+	for (enum iptables_family f = 0; rc == 0 && f < IPTABLES_FAMILY_COUNT && has_family(view, f); f++)
 		rc = build_change(want, &view->states[flavour][f], f, force, &changes[f]);
 	if (rc < 0)
 		(void)error_set(e, ENOMEM, "no memory for the rules");
 	for (int test = 1; test >= 0; test--)
-		for (enum iptables_family f = 0; rc == 0 && f < view->family_count; f++)
+		for (enum iptables_family f = 0; rc == 0 && f < IPTABLES_FAMILY_COUNT && has_family(view, f); f++)
 			rc = restore(flavour, f, &changes[f], test == 1, e);
 	for (enum iptables_family f = 0; f < IPTABLES_FAMILY_COUNT; f++) {
 		*ret_changed |= changes[f].text != NULL;
@@ -239,21 +244,24 @@ static int remove_table(bool *ret_changed, struct error *e)
 int iptables_apply(const struct ruleset *want, const char *flavour, bool force, enum nft_outcome *ret_outcome,
 	struct error *e)
 {
-	const struct rule_routing *routing = want != NULL ? &want->routing : NULL;
-	route_added added = 0;
+	struct route_change change;
+	bool table_gone = false;
 	bool changed = false;
-	int rc = want != NULL ? route_add(routing, &added, e) : 0;
+	int rc = route_begin(want != NULL ? &want->routing : NULL, &change, e);
 
-	if (rc == 0) {
-		rc = apply_rules(want, flavour, force, ret_outcome, e);
-		if (rc < 0 && added != 0)
-			route_undo(routing, added);
+	if (rc < 0)
+		return rc;
+	rc = apply_rules(want, flavour, force, ret_outcome, e);
+	if (rc < 0) {
+		route_abort(&change);
+		return rc;
 	}
+	rc = remove_table(&table_gone, e);
 	if (rc == 0)
-		rc = remove_table(&changed, e);
-	if (rc == 0)
-		rc = route_remove(routing, &changed, e);
-	if (rc == 0 && (changed || (added != 0 && *ret_outcome == NFT_UNCHANGED)))
+		rc = route_finish(&change, &changed, e);
+	else
+		route_abort(&change);
+	if (rc == 0 && (table_gone || (changed && *ret_outcome == NFT_UNCHANGED)))
 		*ret_outcome = want != NULL ? NFT_REPLACED : NFT_REMOVED;
 	return rc;
 }
@@ -272,7 +280,7 @@ static int check_flavour(const struct view *view, enum flavour flavour, const st
 {
 	int rc = 0;
 
-	for (enum iptables_family f = 0; rc == 0 && f < view->family_count; f++) {
+	for (enum iptables_family f = 0; rc == 0 && f < IPTABLES_FAMILY_COUNT && has_family(view, f); f++) {
 		struct iptables_rules rules;
 
 		rc = iptables_rules_build(want, f, &rules);

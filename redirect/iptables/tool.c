@@ -102,15 +102,14 @@ static int wait_for(pid_t child, int *ret_status)
 	return late ? -ETIMEDOUT : 0;
 }
 
-/* The last line that a program said, for that is where iptables puts the reason. */
-static const char *last_words(char *text)
+/* What a program said, as one line, without the hint that iptables-restore ends with. */
+static const char *one_line(char *text)
 {
 	size_t length = strlen(text);
 	char *line;
 
 	while (length > 0 && text[length - 1] == '\n')
 		text[--length] = '\0';
-	/* iptables-restore's own last line is a hint. */
 	line = strstr(text, "\nTry `");
 	if (line != NULL)
 		*line = '\0';
@@ -130,10 +129,10 @@ static int judge(const char *name, int status, int errors, struct error *e)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_PROGRAM)
 		return error_set(e, ENOENT, "there is no program %s", name);
 	rc = read_back(errors, ERROR_TEXT_SIZE / 2, &text);
-	if (rc < 0)
+	if (text == NULL)
 		return error_set_errno(e, -rc, "cannot read what %s said", name);
 	if (WIFEXITED(status))
-		rc = error_set(e, EREMOTEIO, "%s failed with status %d: %s", name, WEXITSTATUS(status), last_words(text));
+		rc = error_set(e, EREMOTEIO, "%s failed with status %d: %s", name, WEXITSTATUS(status), one_line(text));
 	else
 		rc = error_set(e, EREMOTEIO, "%s was ended by signal %d", name, WTERMSIG(status));
 	free(text);

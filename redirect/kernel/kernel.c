@@ -8,30 +8,36 @@ static bool needs_routing(const struct ruleset *want)
 	return want != NULL && (want->routing.tproxy || want->routing.passthrough_address);
 }
 
-static int apply_table(const struct ruleset *want, bool force, bool *ret_changed, enum nft_outcome *ret_outcome,
-	struct error *e)
+static const struct rule_routing *routing_of(const struct ruleset *want)
 {
-	route_added added = 0;
-	int rc = 0;
+	return want != NULL ? &want->routing : NULL;
+}
 
-	if (needs_routing(want))
-		rc = route_add(&want->routing, &added, e);
-	if (rc == 0) {
-		rc = nft_table_apply(want, force, ret_outcome, e);
-		if (rc < 0 && added != 0)
-			route_undo(&want->routing, added);
-	}
-	*ret_changed = added != 0;
-	return rc;
+/* Whether it was, or is to be, looked for what is beside the table. */
+static bool looks_before(const struct ruleset *want, enum kernel_how how)
+{
+	return how != KERNEL_FRESH || needs_routing(want);
 }
 
 int kernel_apply(const struct ruleset *want, enum kernel_how how, enum nft_outcome *ret_outcome, struct error *e)
 {
+	struct route_change change = {.socket = {.mnl = NULL}};
+	bool begun = looks_before(want, how);
 	bool changed = false;
-	int rc = apply_table(want, how == KERNEL_FORCE, &changed, ret_outcome, e);
+	int rc = begun ? route_begin(routing_of(want), &change, e) : 0;
 
-	if (rc == 0 && (*ret_outcome != NFT_CREATED || how != KERNEL_FRESH || needs_routing(want)))
-		rc = route_remove(want != NULL ? &want->routing : NULL, &changed, e);
+	if (rc < 0)
+		return rc;
+	rc = nft_table_apply(want, how == KERNEL_FORCE, ret_outcome, e);
+	if (rc < 0 && begun)
+		route_abort(&change);
+	/* A table of before may have had more beside it. */
+	if (rc == 0 && !begun && *ret_outcome != NFT_CREATED) {
+		rc = route_begin(routing_of(want), &change, e);
+		begun = rc == 0;
+	}
+	if (rc == 0 && begun)
+		rc = route_finish(&change, &changed, e);
 	if (rc == 0 && changed && *ret_outcome == NFT_UNCHANGED)
 		*ret_outcome = want != NULL ? NFT_REPLACED : NFT_REMOVED;
 	return rc;
@@ -41,5 +47,5 @@ int kernel_check(const struct ruleset *want, struct nft_differences *differences
 {
 	int rc = nft_table_check(want, differences, e);
 
-	return rc == 0 ? route_check(want != NULL ? &want->routing : NULL, differences, e) : rc;
+	return rc == 0 ? route_check(routing_of(want), differences, e) : rc;
 }

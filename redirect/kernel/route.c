@@ -25,37 +25,10 @@
 /* Room for one request. */
 #define REQUEST_SIZE 512u
 
-/* Objects of weir's that one cleanup finds; there are five, and as many of other settings. */
-#define STALE_MAX 32
-
 /* The interface lo has this index in every namespace. */
 #define LO_INDEX 1
 
 static const uint8_t passthrough[16] = {[15] = 6};
-
-enum kind { KIND_RULE, KIND_ROUTE, KIND_ADDRESS };
-
-/* One object, wanted or found. */
-struct object {
-	enum kind kind;
-	uint8_t family;
-	uint32_t mark; /* of a rule */
-	uint32_t table;
-};
-
-#define WANTED_MAX 5
-
-struct view {
-	struct object wanted[WANTED_MAX];
-	bool present[WANTED_MAX];
-	size_t wanted_count;
-	struct object stale[STALE_MAX]; /* weir's, and not wanted */
-	size_t stale_count;
-	bool ipv6;
-	bool ipv6_address; /* beside those of lo, and those of the link */
-	bool has_passthrough;
-	bool owns_passthrough;
-};
 
 struct request {
 	uint8_t buffer[REQUEST_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -88,12 +61,12 @@ static uint32_t number(const struct nlmsghdr *message, size_t header_size, uint1
 
 /* --- what is there */
 
-static bool object_equal(const struct object *a, const struct object *b)
+static bool object_equal(const struct route_object *a, const struct route_object *b)
 {
 	return a->kind == b->kind && a->family == b->family && a->mark == b->mark && a->table == b->table;
 }
 
-static void take(struct view *view, const struct object *object, bool ours)
+static void take(struct route_view *view, const struct route_object *object, bool ours)
 {
 	for (size_t i = 0; i < view->wanted_count; i++) {
 		if (!object_equal(object, &view->wanted[i]))
@@ -104,7 +77,7 @@ static void take(struct view *view, const struct object *object, bool ours)
 			return;
 		}
 	}
-	if (ours && view->stale_count < STALE_MAX)
+	if (ours && view->stale_count < ROUTE_STALE_MAX)
 		view->stale[view->stale_count++] = *object;
 }
 
@@ -112,7 +85,7 @@ static int read_rule(const struct nlmsghdr *message, void *context)
 {
 	const struct fib_rule_hdr *header = mnl_nlmsg_get_payload(message);
 	const struct nlattr *protocol;
-	struct object object = {.kind = KIND_RULE};
+	struct route_object object = {.kind = ROUTE_RULE};
 
 	if (message->nlmsg_type != RTM_NEWRULE || mnl_nlmsg_get_payload_len(message) < sizeof *header)
 		return 0;
@@ -128,7 +101,7 @@ static int read_rule(const struct nlmsghdr *message, void *context)
 static int read_route(const struct nlmsghdr *message, void *context)
 {
 	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-	struct object object = {.kind = KIND_ROUTE};
+	struct route_object object = {.kind = ROUTE_ROUTE};
 
 	if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof *header ||
 		header->rtm_protocol != RULESET_ROUTE_OWNER)
@@ -142,7 +115,7 @@ static int read_route(const struct nlmsghdr *message, void *context)
 static int read_address(const struct nlmsghdr *message, void *context)
 {
 	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
-	struct view *view = context;
+	struct route_view *view = context;
 	const struct nlattr *address;
 
 	if (message->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(message) < sizeof *header)
@@ -161,7 +134,7 @@ static int read_address(const struct nlmsghdr *message, void *context)
 
 static int read_lo(const struct nlmsghdr *message, void *context)
 {
-	struct view *view = context;
+	struct route_view *view = context;
 	const struct nlattr *spec = find(message, sizeof(struct ifinfomsg), IFLA_AF_SPEC, 0);
 	const struct nlattr *conf = nft_attribute_find_in(nft_attribute_find_in(spec, AF_INET6), IFLA_INET6_CONF);
 	int32_t off;
@@ -173,7 +146,7 @@ static int read_lo(const struct nlmsghdr *message, void *context)
 	return 0;
 }
 
-static int ask_lo(struct nft_socket *socket, struct view *view)
+static int ask_lo(struct nft_socket *socket, struct route_view *view)
 {
 	struct request request;
 	struct ifinfomsg *header = request_init(&request, RTM_GETLINK, NLM_F_ACK, sizeof *header);
@@ -184,7 +157,7 @@ static int ask_lo(struct nft_socket *socket, struct view *view)
 
 /* A dump that meets a change is asked for again by the caller (-EINTR); a family that the kernel lacks has nothing. */
 static int ask(struct nft_socket *socket, uint16_t type, uint8_t family, size_t header_size, nft_object_reader *reader,
-	struct view *view)
+	struct route_view *view)
 {
 	struct request request;
 	uint8_t *header = request_init(&request, type, NLM_F_DUMP, header_size);
@@ -195,32 +168,32 @@ static int ask(struct nft_socket *socket, uint16_t type, uint8_t family, size_t 
 	return rc == -EAFNOSUPPORT || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
-static void want(struct view *view, enum kind kind, uint8_t family, uint32_t mark, uint32_t table)
+static void want(struct route_view *view, enum route_kind kind, uint8_t family, uint32_t mark, uint32_t table)
 {
-	view->wanted[view->wanted_count++] = (struct object){kind, family, mark, table};
+	view->wanted[view->wanted_count++] = (struct route_object){kind, family, mark, table};
 }
 
 /* The route stands before its rule, and goes behind it. */
-static void fill_wanted(struct view *view, const struct rule_routing *routing)
+static void fill_wanted(struct route_view *view, const struct rule_routing *routing)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 
 	for (size_t i = 0; routing->tproxy && i < 2; i++) {
 		if (families[i] == AF_INET6 && !view->ipv6)
 			continue;
-		want(view, KIND_ROUTE, families[i], 0, routing->table);
-		want(view, KIND_RULE, families[i], routing->mark, routing->table);
+		want(view, ROUTE_ROUTE, families[i], 0, routing->table);
+		want(view, ROUTE_RULE, families[i], routing->mark, routing->table);
 	}
 	if (routing->passthrough_address && view->ipv6_address)
-		want(view, KIND_ADDRESS, AF_INET6, 0, 0);
+		want(view, ROUTE_ADDRESS, AF_INET6, 0, 0);
 }
 
-static int look_once(struct nft_socket *socket, const struct rule_routing *routing, struct view *view)
+static int look_once(struct nft_socket *socket, const struct rule_routing *routing, struct route_view *view)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	int rc;
 
-	*view = (struct view){.ipv6 = false};
+	*view = (struct route_view){.ipv6 = false};
 	rc = ask_lo(socket, view);
 	if (rc == 0)
 		rc = ask(socket, RTM_GETADDR, AF_INET6, sizeof(struct ifaddrmsg), read_address, view);
@@ -228,7 +201,7 @@ static int look_once(struct nft_socket *socket, const struct rule_routing *routi
 		fill_wanted(view, routing);
 	/* Somebody else's ::6 is as good as weir's, and stays. */
 	if (rc == 0 && view->has_passthrough)
-		take(view, &(struct object){.kind = KIND_ADDRESS, .family = AF_INET6}, view->owns_passthrough);
+		take(view, &(struct route_object){.kind = ROUTE_ADDRESS, .family = AF_INET6}, view->owns_passthrough);
 	for (size_t i = 0; rc == 0 && i < 2; i++) {
 		rc = ask(socket, RTM_GETRULE, families[i], sizeof(struct fib_rule_hdr), read_rule, view);
 		if (rc == 0)
@@ -240,7 +213,7 @@ static int look_once(struct nft_socket *socket, const struct rule_routing *routi
 /* How often a namespace that keeps changing is read. */
 #define ATTEMPT_MAX 32
 
-static int look(struct nft_socket *socket, const struct rule_routing *routing, struct view *view, struct error *e)
+static int look(struct nft_socket *socket, const struct rule_routing *routing, struct route_view *view, struct error *e)
 {
 	int rc = -EINTR;
 
@@ -257,7 +230,7 @@ static int look(struct nft_socket *socket, const struct rule_routing *routing, s
 
 /* --- adding and deleting */
 
-static struct nlmsghdr *make_rule(struct request *request, const struct object *object, bool add)
+static struct nlmsghdr *make_rule(struct request *request, const struct route_object *object, bool add)
 {
 	struct fib_rule_hdr *header = request_init(request, add ? RTM_NEWRULE : RTM_DELRULE,
 		(uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)), sizeof *header);
@@ -271,7 +244,7 @@ static struct nlmsghdr *make_rule(struct request *request, const struct object *
 	return request->message;
 }
 
-static struct nlmsghdr *make_route(struct request *request, const struct object *object, bool add)
+static struct nlmsghdr *make_route(struct request *request, const struct route_object *object, bool add)
 {
 	struct rtmsg *header = request_init(request, add ? RTM_NEWROUTE : RTM_DELROUTE,
 		(uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)), sizeof *header);
@@ -302,13 +275,13 @@ static struct nlmsghdr *make_address(struct request *request, bool add)
 }
 
 /* An object in words, as ip(8) calls it. */
-static const char *describe(char *out, size_t size, const struct object *object)
+static const char *describe(char *out, size_t size, const struct route_object *object)
 {
 	const char *family = object->family == AF_INET ? "-4" : "-6";
 
-	if (object->kind == KIND_RULE)
+	if (object->kind == ROUTE_RULE)
 		(void)snprintf(out, size, "ip %s rule fwmark %u lookup %u", family, object->mark, object->table);
-	else if (object->kind == KIND_ROUTE)
+	else if (object->kind == ROUTE_ROUTE)
 		(void)snprintf(out, size, "ip %s route local default dev lo table %u", family, object->table);
 	else
 		(void)snprintf(out, size, "ip -6 address ::6/128 dev lo");
@@ -323,11 +296,11 @@ static int read_nothing(const struct nlmsghdr *message, void *context)
 }
 
 /* Somebody else may be at the same work: what is there already, or gone already, is as asked for. */
-static int change(struct nft_socket *socket, const struct object *object, bool add, struct error *e)
+static int edit(struct nft_socket *socket, const struct route_object *object, bool add, struct error *e)
 {
 	struct request request;
-	struct nlmsghdr *message = object->kind == KIND_RULE    ? make_rule(&request, object, add)
-				   : object->kind == KIND_ROUTE ? make_route(&request, object, add)
+	struct nlmsghdr *message = object->kind == ROUTE_RULE    ? make_rule(&request, object, add)
+				   : object->kind == ROUTE_ROUTE ? make_route(&request, object, add)
 								: make_address(&request, add);
 	char text[128];
 	int rc = nft_socket_read(socket, message, read_nothing, NULL);
@@ -339,62 +312,51 @@ static int change(struct nft_socket *socket, const struct object *object, bool a
 		      : 0;
 }
 
-/* Deletes in the reverse of the order in which things were added. */
-static void undo(struct nft_socket *socket, const struct view *view, route_added added)
+int route_begin(const struct rule_routing *want_routing, struct route_change *ret_change, struct error *e)
 {
-	for (size_t i = view->wanted_count; i-- > 0;)
-		if ((added & 1u << i) != 0)
-			(void)change(socket, &view->wanted[i], false, NULL);
-}
+	struct route_change change = {.socket = {.mnl = NULL}};
+	int rc = look(&change.socket, want_routing, &change.view, e);
 
-int route_add(const struct rule_routing *want_routing, route_added *ret_added, struct error *e)
-{
-	struct nft_socket socket = {.mnl = NULL};
-	struct view view;
-	route_added added = 0;
-	int rc = look(&socket, want_routing, &view, e);
-
-	for (size_t i = 0; rc == 0 && i < view.wanted_count; i++) {
-		if (view.present[i])
+	for (size_t i = 0; rc == 0 && i < change.view.wanted_count; i++) {
+		if (change.view.present[i])
 			continue;
-		rc = change(&socket, &view.wanted[i], true, e);
-		added |= rc == 0 ? 1u << i : 0;
+		rc = edit(&change.socket, &change.view.wanted[i], true, e);
+		change.added[i] = rc == 0;
 	}
-	if (rc < 0 && added != 0)
-		undo(&socket, &view, added);
-	nft_socket_close(&socket);
-	*ret_added = rc < 0 ? 0 : added;
+	if (rc < 0)
+		route_abort(&change);
+	else
+		*ret_change = change;
 	return rc;
 }
 
-void route_undo(const struct rule_routing *want_routing, route_added added)
+int route_finish(struct route_change *change, bool *ret_changed, struct error *e)
 {
-	struct nft_socket socket = {.mnl = NULL};
-	struct view view;
+	int rc = 0;
 
-	if (added != 0 && look(&socket, want_routing, &view, NULL) == 0)
-		undo(&socket, &view, added);
-	nft_socket_close(&socket);
-}
-
-int route_remove(const struct rule_routing *want_routing, bool *ret_changed, struct error *e)
-{
-	struct nft_socket socket = {.mnl = NULL};
-	struct view view;
-	int rc = look(&socket, want_routing, &view, e);
-
-	for (size_t i = 0; rc == 0 && i < view.stale_count; i++) {
-		rc = change(&socket, &view.stale[i], false, e);
+	for (size_t i = 0; i < change->view.wanted_count; i++)
+		*ret_changed |= change->added[i];
+	for (size_t i = 0; rc == 0 && i < change->view.stale_count; i++) {
+		rc = edit(&change->socket, &change->view.stale[i], false, e);
 		*ret_changed = true;
 	}
-	nft_socket_close(&socket);
+	nft_socket_close(&change->socket);
 	return rc;
+}
+
+/* In the reverse of the order in which they were added. */
+void route_abort(struct route_change *change)
+{
+	for (size_t i = change->view.wanted_count; i-- > 0;)
+		if (change->added[i])
+			(void)edit(&change->socket, &change->view.wanted[i], false, NULL);
+	nft_socket_close(&change->socket);
 }
 
 int route_check(const struct rule_routing *want_routing, struct nft_differences *differences, struct error *e)
 {
 	struct nft_socket socket = {.mnl = NULL};
-	struct view view;
+	struct route_view view;
 	char text[128];
 	int rc = look(&socket, want_routing, &view, e);
 
