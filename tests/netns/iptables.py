@@ -6,6 +6,7 @@ the other flavour and the other backend, and what is left when iptables fails. W
 
 Everything runs in one network namespace of its own. TAP on stdout.
 """
+import fcntl
 import os
 import re
 import subprocess
@@ -242,6 +243,21 @@ def test_failures_leave_what_was(flavour):
         said = run("env", f"PATH={folder}", os.path.abspath(f"{BUILD}/weir-init"), "-i", "*", "--backend", "iptables", check=False)
         if said.returncode != 1 or "there is no program" not in said.stderr:
             wrong.append(f"no iptables: {said.returncode} {said.stderr}")
+    weir("--cleanup-only")
+    return wrong
+
+
+def test_a_lock_that_is_never_let_go(flavour):
+    """The legacy flavour has a lock: the wait for it has an end, and nothing is changed. The other does without."""
+    clean()
+    with tempfile.NamedTemporaryFile(dir="/tmp") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = weir("-i", "*", "--force-iptables-binary", flavour, check=False, env={**os.environ, "XTABLES_LOCKFILE": lock.name})
+    wrong = []
+    if flavour == "legacy" and (said.returncode != 1 or "xtables lock" not in said.stderr or saved(flavour, True)):
+        wrong.append(f"{said.returncode} {said.stderr} {saved(flavour, True)}")
+    if flavour == "nft" and said.returncode != 0:
+        wrong.append(f"{said.returncode} {said.stderr}")
     weir("--cleanup-only")
     return wrong
 

@@ -323,21 +323,21 @@ def fates(connections, expected):
     return wrong
 
 
-def test_older_connections(listeners):
+def test_older_connections(listeners, *backend):
     """Those that predate the rules: captured ones are reset, all others go on; TPROXY lets inbound ones go on."""
     wrong = []
     for column, mode in ((4, "REDIRECT"), (5, "TPROXY")):
         apply(["--cleanup-only"])
         connections = [Connection(listeners, *row[:4]) for row in OLDER]
-        apply(ALL + ["-x", "10.9.0.0/16", "-b", "*", "-m", mode])
+        apply(ALL + ["-x", "10.9.0.0/16", "-b", "*", "-m", mode, *backend])
         wrong += fates(connections, [row[column] for row in OLDER])
     return wrong
 
 
-def test_reruns_keep_connections(listeners):
+def test_reruns_keep_connections(listeners, *backend):
     wrong = []
     for mode in ("REDIRECT", "TPROXY"):
-        arguments = ALL + ["-x", "10.9.0.0/16", "-b", "*", "-m", mode]
+        arguments = ALL + ["-x", "10.9.0.0/16", "-b", "*", "-m", mode, *backend]
         apply(["--cleanup-only"])
         apply(arguments)
         connections = [Connection(listeners, *row[:4]) for row in OLDER]
@@ -350,9 +350,9 @@ def test_reruns_keep_connections(listeners):
     return wrong
 
 
-def test_client_address_is_kept(_):
+def test_client_address_is_kept(_, *backend):
     """By TPROXY the proxy sees the client's address, and may call the application with it: the answer comes to the proxy."""
-    apply(["-b", "80", "-m", "TPROXY"])
+    apply(["-b", "80", "-m", "TPROXY", *backend])
     wrong = []
     for family, pod, client in ((socket.AF_INET, "10.77.0.2", "10.77.0.1"), (socket.AF_INET6, "fd77::2", "fd77::1")):
         enter(POD)
@@ -374,9 +374,9 @@ def test_client_address_is_kept(_):
     return wrong
 
 
-def test_tproxy_without_a_proxy(listeners):
+def test_tproxy_without_a_proxy(listeners, *backend):
     """Where nobody listens, or nobody who may have other's connections, nothing gets past the proxy that is not there."""
-    apply(["-b", "*", "-m", "TPROXY", "-z", "15101"])
+    apply(["-b", "*", "-m", "TPROXY", "-z", "15101", *backend])
     return [f"{address}: {seen}" for address in ("10.77.0.2", "fd77::2")
             if (seen := probe(listeners, address, 8080, STRANGER, deadline=1.0)) != "nobody"]
 
@@ -443,10 +443,12 @@ def main():
              for title, arguments, probes in CONFIGURATIONS]
     tests += [(title, lambda t=test: t(listeners)) for title, test in (
         ("the loopback CIDR", test_loopback_cidr), ("UDP is not captured", test_udp),
-        ("owner groups, many and none", test_groups), ("connections that are older than the rules", test_older_connections),
-        ("reruns keep connections", test_reruns_keep_connections), ("the client's address is kept", test_client_address_is_kept),
-        ("TPROXY without a proxy", test_tproxy_without_a_proxy), ("the deciding rule counts, no other", test_counters),
+        ("owner groups, many and none", test_groups), ("the deciding rule counts, no other", test_counters),
         ("a second run keeps rules and counters", test_rerun_keeps_connections))]
+    tests += [(title + (", by iptables" if backend else ""), lambda t=test, b=backend: t(listeners, *b)) for title, test in (
+        ("connections that are older than the rules", test_older_connections), ("reruns keep connections", test_reruns_keep_connections),
+        ("the client's address is kept", test_client_address_is_kept), ("TPROXY without a proxy", test_tproxy_without_a_proxy))
+              for backend in ((), ("--backend", "iptables"))]
 
     def prepare():
         connect_namespaces()
