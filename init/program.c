@@ -162,7 +162,7 @@ static int apply(const struct options *options, const struct ruleset *want)
 					: apply_nft(want, force, &outcome, &e);
 
 	if (rc < 0) {
-		say("%s", e.text);
+		say("%s%s", e.text, rc == -EPROTONOSUPPORT ? "; --backend iptables may do without" : "");
 		return PROGRAM_FAILED;
 	}
 	say("%s", outcomes[outcome]);

@@ -329,6 +329,25 @@ def test_validation(_):
     return wrong
 
 
+def test_without_ipv6(_):
+    """What is for IPv6 is left out of routing, and nobody misses it."""
+    wrong = []
+    switches = [f"net.ipv6.conf.{name}.disable_ipv6" for name in ("all", "lo")]
+    arguments = ["-i", "*", "-b", "*", "-m", "TPROXY"]
+    harness.run(*harness.inside(NAMESPACE, "sysctl", "-q", *(f"{name}=1" for name in switches)))
+    wrong += expect("created", Run(*arguments), 0, "weir-init: created")
+    wrong += expect("unchanged", Run(*arguments), 0, "weir-init: unchanged")
+    wrong += expect("check", Run(*arguments, "--check"), 0, "as asked for")
+    found = [harness.run(*harness.inside(NAMESPACE, "ip", family, "rule")).count("lookup 133") for family in ("-4", "-6")]
+    if found != [1, 0]:
+        wrong.append(f"rules in IPv4 and IPv6: {found}")
+    harness.run(*harness.inside(NAMESPACE, "sysctl", "-q", *(f"{name}=0" for name in switches)))
+    wrong += expect("IPv6 is there now", Run(*arguments, "--check"), 3, "ip -6 rule fwmark 1337 lookup 133 is missing")
+    wrong += expect("replaced", Run(*arguments), 0, "weir-init: replaced")
+    wrong += expect("removed", Run("--cleanup-only"), 0, "weir-init: removed")
+    return wrong
+
+
 def test_diff(_):
     Run("--cleanup-only")
     wrong = expect("no table", Run("-i", "*", "--diff"), 3, "", "+ the table inet weir\n")
