@@ -343,12 +343,14 @@ bool iptables_is_suspected(void)
 {
 	struct nft_socket socket;
 	bool found = false;
+	int rc;
 
 	if (has_legacy_tables("/proc/net/ip_tables_names") || has_legacy_tables("/proc/net/ip6_tables_names"))
 		return true;
 	if (nft_socket_open(&socket, NULL) < 0)
 		return false;
-	(void)nft_state_find_foreign_chain(&socket, "nat", IPTABLES_PREFIX "OUTBOUND", &found);
+	rc = nft_state_find_foreign_chain(&socket, "nat", IPTABLES_PREFIX "OUTBOUND", &found);
 	nft_socket_close(&socket);
-	return found;
+	/* Who cannot know had better look. */
+	return found || rc < 0;
 }

@@ -220,11 +220,15 @@ INIT_FAULTS = [
     (f"ack:{errno.EAGAIN}:0", 1, "Resource temporarily unavailable", False),
     (f"ack:{errno.EPERM}:1", 1, "Operation not permitted", False),
     (f"ack:{errno.EEXIST}:1", 0, "created", True),
-    (f"socket:{errno.EMFILE}:1", 1, "cannot open a netlink socket to netfilter: Too many open files", False),
+    # The first looks at routing, which six requests with nine answers are for.
+    (f"socket:{errno.EMFILE}:1", 1, "cannot open a netlink socket to routing: Too many open files", False),
+    (f"socket:{errno.EMFILE}:2", 1, "cannot open a netlink socket to netfilter: Too many open files", False),
     (f"socket:{errno.ENOMEM}:2", 1, "cannot open a netlink socket to netfilter: Cannot allocate memory", False),
     (f"socket:{errno.EAFNOSUPPORT}:1", 1, "Protocol not supported", False),
-    (f"sendto:{errno.ENOBUFS}:1", 1, "cannot look for the table inet weir: No buffer space available", False),
-    (f"recvmsg:{errno.ENOBUFS}:1", 1, "cannot look for the table inet weir: No buffer space available", False),
+    *((f"sendto:{errno.ENOBUFS}:{n}", 1, "cannot read the namespace's routes and rules: No buffer space available", False) for n in (1, 6)),
+    *((f"recvmsg:{errno.ENOBUFS}:{n}", 1, "cannot read the namespace's routes and rules: No buffer space available", False) for n in (1, 9)),
+    (f"sendto:{errno.ENOBUFS}:7", 1, "cannot look for the table inet weir: No buffer space available", False),
+    (f"recvmsg:{errno.ENOBUFS}:10", 1, "cannot look for the table inet weir: No buffer space available", False),
 ]
 
 
