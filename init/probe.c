@@ -28,7 +28,8 @@ static int read_interface(const struct options *options, enum option option, con
 
 	if (text == NULL)
 		return 0;
-	if (value_read_interface(text, strlen(text), &names) != NULL || memcmp(names.first, names.last, INTERVAL_KEY_MAX) != 0)
+	if (value_read_interface(text, strlen(text), &names) != NULL ||
+		memcmp(names.first, names.last, INTERVAL_KEY_MAX) != 0)
 		return error_set(e, EINVAL, "flag --%s is %s; valid: the name of one interface", name,
 			error_quote(quote, text, strlen(text)));
 	memcpy(ret_name, names.first, INTERVAL_KEY_MAX);

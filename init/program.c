@@ -286,7 +286,8 @@ static int run(struct options *options)
 		status = act(options, NULL);
 	} else {
 		ruleset_build(&plan, owner(name), &ruleset);
-		status = options->on[OPTION_RUN_VALIDATION] ? validate(options, &plan, &ruleset) : act(options, &ruleset);
+		status = options->on[OPTION_RUN_VALIDATION] ? validate(options, &plan, &ruleset)
+							    : act(options, &ruleset);
 	}
 	plan_free(&plan);
 	return status;

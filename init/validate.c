@@ -169,7 +169,8 @@ static uint16_t arrival(struct test *test, int opened, const struct endpoint *de
 		if (rc < 0 && errno != EINTR)
 			return 0;
 		for (size_t i = 0; rc > 0 && i < test->listener_count; i++) {
-			int accepted = (test->listeners[i].revents & POLLIN) != 0 ? accept(test->listeners[i].fd, NULL, NULL) : -1;
+			int accepted = (test->listeners[i].revents & POLLIN) != 0
+				? accept(test->listeners[i].fd, NULL, NULL) : -1;
 			bool ours = accepted >= 0 && is_ours(accepted, opened, destination, captured);
 
 			if (accepted >= 0)
@@ -193,7 +194,8 @@ static bool find_way(const struct test *test, const struct endpoint *destination
 	struct endpoint source;
 	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool found = fd >= 0 && connect(fd, (struct sockaddr *)&to, length) == 0 &&
-		     getsockname(fd, (struct sockaddr *)&from, &from_length) == 0 && endpoint_from_sockaddr(&from, &source) == 0;
+		     getsockname(fd, (struct sockaddr *)&from, &from_length) == 0 &&
+			endpoint_from_sockaddr(&from, &source) == 0;
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -233,7 +235,8 @@ static bool is_inside(const uint8_t oif[INTERVAL_KEY_MAX])
 
 static void try_one(struct test *test, const struct endpoint *destination, const struct identity *identity)
 {
-	struct explain_probe probe = {.destination = *destination, .has_uid = true, .uid = identity->uid, .has_gid = true,
+	struct explain_probe probe = {.destination = *destination, .has_uid = true, .uid = identity->uid,
+		.has_gid = true,
 		.gid = identity->gid};
 	struct explanation said;
 	struct sockaddr_storage address;
@@ -261,10 +264,12 @@ static void try_one(struct test *test, const struct endpoint *destination, const
 	test->wrong++;
 	(void)endpoint_format(text, destination);
 	if (seen == 0)
-		test->say("validation: %s, opened as %s: did not arrive at port %u (rule %zu: \"%s\")", text, identity->name,
+		test->say("validation: %s, opened as %s: did not arrive at port %u (rule %zu: \"%s\")", text,
+			identity->name,
 			expected, said.place, said.rule->comment);
 	else
-		test->say("validation: %s, opened as %s: arrived at port %u, not at %u (rule %zu: \"%s\")", text, identity->name, seen,
+		test->say("validation: %s, opened as %s: arrived at port %u, not at %u (rule %zu: \"%s\")", text,
+			identity->name, seen,
 			expected, said.place, said.rule->comment);
 }
 
@@ -272,7 +277,8 @@ static void add_destination(struct test *test, const char *text, uint16_t port)
 {
 	struct endpoint *destination = &test->destinations[test->destination_count];
 
-	if (test->destination_count < DESTINATION_MAX && address_parse(text, strlen(text), &destination->address) == 0) {
+	if (test->destination_count < DESTINATION_MAX &&
+		address_parse(text, strlen(text), &destination->address) == 0) {
 		destination->port = port;
 		test->destination_count++;
 	}
@@ -298,15 +304,17 @@ static void add_own(struct test *test)
 {
 	bool have[2] = {false, false};
 
-	for (const struct ifaddrs *i = test->interfaces; i != NULL && test->destination_count < DESTINATION_MAX; i = i->ifa_next) {
+	for (const struct ifaddrs *i = test->interfaces; i != NULL; i = i->ifa_next) {
 		int family = i->ifa_addr != NULL ? i->ifa_addr->sa_family : AF_UNSPEC;
 		struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 		struct endpoint own;
 		bool link_local;
 
-		if ((family != AF_INET && family != AF_INET6) || have[family == AF_INET6] || (i->ifa_flags & IFF_LOOPBACK) != 0)
+		if ((family != AF_INET && family != AF_INET6) || have[family == AF_INET6] ||
+			(i->ifa_flags & IFF_LOOPBACK) != 0 || test->destination_count == DESTINATION_MAX)
 			continue;
-		memcpy(&address, i->ifa_addr, family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+		memcpy(&address, i->ifa_addr,
+			family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 		if (endpoint_from_sockaddr(&address, &own) < 0 || address_is_loopback(&own.address))
 			continue;
 		link_local = own.address.bytes[0] == 0xfe && (own.address.bytes[1] & 0xc0) == 0x80;

@@ -112,7 +112,8 @@ static enum flavour system_flavour(const struct view *view)
 	enum flavour flavour = view->usable[FLAVOUR_NFT] ? FLAVOUR_NFT : FLAVOUR_LEGACY;
 	char *text = NULL;
 
-	if (tool_run(argv, NULL, 0, &text, NULL) == 0 && view->usable[FLAVOUR_LEGACY] && strstr(text, "nf_tables") == NULL)
+	if (tool_run(argv, NULL, 0, &text, NULL) == 0 && view->usable[FLAVOUR_LEGACY] &&
+		strstr(text, "nf_tables") == NULL)
 		flavour = FLAVOUR_LEGACY;
 	free(text);
 	return flavour;
@@ -131,12 +132,14 @@ static int choose(const struct view *view, const char *forced, enum flavour *ret
 	}
 	if (forced != NULL) {
 		*ret_flavour = strcmp(forced, "legacy") == 0 ? FLAVOUR_LEGACY : FLAVOUR_NFT;
-		return view->usable[*ret_flavour] ? 0 : error_set(e, ENOENT, "iptables of the flavour %s cannot be used here", forced);
+		if (!view->usable[*ret_flavour])
+			return error_set(e, ENOENT, "iptables of the flavour %s cannot be used here", forced);
+		return 0;
 	}
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < FLAVOUR_COUNT; i++) {
 			*ret_flavour = order[i];
-			if (view->usable[order[i]] && (round == 0 ? holds_ours(view, order[i]) : holds_any(view, order[i])))
+			if (round == 0 ? holds_ours(view, order[i]) : holds_any(view, order[i]))
 				return 0;
 		}
 	}
@@ -291,7 +294,8 @@ static int check_flavour(const struct view *view, enum flavour flavour, const st
 	return rc;
 }
 
-int iptables_check(const struct ruleset *want, const char *flavour, struct nft_differences *differences, struct error *e)
+int iptables_check(const struct ruleset *want, const char *flavour, struct nft_differences *differences,
+	struct error *e)
 {
 	enum flavour chosen = FLAVOUR_COUNT;
 	struct view view;

@@ -30,7 +30,8 @@ int iptables_apply(const struct ruleset *want, const char *flavour, bool force, 
 int iptables_remove(bool *ret_changed, struct error *e);
 
 /* Tells every difference between `want` and what is there. Returns as above. */
-int iptables_check(const struct ruleset *want, const char *flavour, struct nft_differences *differences, struct error *e);
+int iptables_check(const struct ruleset *want, const char *flavour, struct nft_differences *differences,
+	struct error *e);
 
 /* Writes what iptables-restore and ip6tables-restore load where nothing of weir's is. Returns 0 or -ENOMEM. */
 int iptables_write(const struct ruleset *want, FILE *out);

@@ -225,7 +225,8 @@ static void each_cidr(struct writer *w, const struct rule *rule, size_t match, c
 		(void)rule_value_format(text, field, &one);
 		/* iptables prints a range of everything as no range at all. */
 		if (prefix > 0)
-			add_text(source ? next.source : next.destination, PART_SIZE, " -%c %s/%u", source ? 's' : 'd', text, prefix);
+			add_text(source ? next.source : next.destination, PART_SIZE, " -%c %s/%u", source ? 's' : 'd',
+				text, prefix);
 		walk(w, rule, match + 1, &next);
 		memcpy(first, end, size);
 		more = memcmp(end, interval->last, size) < 0 && interval_key_next(first, size);
@@ -235,7 +236,8 @@ static void each_cidr(struct writer *w, const struct rule *rule, size_t match, c
 /* A name, or the beginning of names; one that fills the kernel's field is a name either way. */
 static void put_interface(char *out, char option, const struct interval *names)
 {
-	bool pattern = memcmp(names->first, names->last, INTERVAL_KEY_MAX) != 0 && names->first[INTERVAL_KEY_MAX - 2] == '\0';
+	bool pattern = memcmp(names->first, names->last, INTERVAL_KEY_MAX) != 0 &&
+		names->first[INTERVAL_KEY_MAX - 2] == '\0';
 
 	add_text(out, PART_SIZE, " -%c %.15s%s", option, (const char *)names->first, pattern ? "+" : "");
 }
@@ -335,7 +337,8 @@ static bool take_two_ports(struct writer *w, const struct rule *rule, size_t mat
 	const struct rule_match *two = one + 1;
 	struct spec next = *spec;
 
-	if (match + 1 >= rule->match_count || one->field != RULE_FIELD_TCP_DPORT || two->field != RULE_FIELD_TCP_DPORT ||
+	if (match + 1 >= rule->match_count || one->field != RULE_FIELD_TCP_DPORT ||
+		two->field != RULE_FIELD_TCP_DPORT ||
 		one->op != RULE_IS_NOT || two->op != RULE_IS_NOT)
 		return false;
 	next.protocol = "tcp";
@@ -420,7 +423,8 @@ static bool goes_on(const struct rule *rule)
 		return false;
 	for (size_t i = 0; i < rule->match_count; i++)
 		if (rule->matches[i].op != RULE_NOT_IN_SET &&
-			!(rule->match_count > 1 && rule->matches[i].op == RULE_IS_NOT && rule->matches[i].field == RULE_FIELD_L4PROTO))
+			!(rule->match_count > 1 && rule->matches[i].op == RULE_IS_NOT &&
+				rule->matches[i].field == RULE_FIELD_L4PROTO))
 			return false;
 	return true;
 }
@@ -432,8 +436,8 @@ static void write_going_on(struct writer *w, const struct rule *rule)
 	struct rule part = *rule;
 	size_t from = w->rules->line_count;
 
-	(void)snprintf(name, sizeof name, "%.*s%s_%u", w->part > 1 ? (int)strlen(here.name) - 2 : (int)strlen(here.name), here.name,
-		"", w->part + 1);
+	/* Behind the first part's name stands the number of any other. */
+	(void)snprintf(name, sizeof name, "%.*s_%u", (int)strlen(here.name) - (w->part > 1 ? 2 : 0), here.name, w->part + 1);
 	for (size_t i = 0; i < rule->match_count; i++) {
 		part.matches[0] = rule->matches[i];
 		part.matches[0].op = rule->matches[i].op == RULE_IS_NOT ? RULE_IS : RULE_IN_SET;
@@ -467,7 +471,8 @@ static void write_tproxy_chain(struct writer *w, const struct rule *rule)
 	size_t chain = w->chain;
 	char target[PART_SIZE];
 
-	(void)snprintf(target, sizeof target, "-j TPROXY --on-port %u --on-ip %s --tproxy-mark 0x%x/0xffffffff", rule->port,
+	(void)snprintf(target, sizeof target, "-j TPROXY --on-port %u --on-ip %s --tproxy-mark 0x%x/0xffffffff",
+		rule->port,
 		w->family == IPTABLES_IPV4 ? "0.0.0.0" : "::", rule->number);
 	begin_chain(w, IPTABLES_MANGLE, TPROXY_CHAIN, NULL);
 	emit(w, &transparent, rule->comment, target);

@@ -92,7 +92,8 @@ void iptables_state_free(struct iptables_state *state)
 static bool has_chain(const struct iptables_state *state, const struct iptables_chain *chain)
 {
 	for (size_t i = 0; i < state->chains.count; i++)
-		if (state->chains.items[i].table == chain->table && strcmp(state->chains.items[i].text, chain->name) == 0)
+		if (state->chains.items[i].table == chain->table &&
+			strcmp(state->chains.items[i].text, chain->name) == 0)
 			return true;
 	return false;
 }
@@ -105,7 +106,8 @@ static bool is_wanted_chain(const struct iptables_rules *want, const struct ipta
 	return false;
 }
 
-static void tell(struct nft_differences *differences, enum nft_change change, const char *tool, enum iptables_table table,
+static void tell(struct nft_differences *differences, enum nft_change change, const char *tool,
+	enum iptables_table table,
 	const char *text)
 {
 	nft_difference_tell(differences, change, "%s -t %s: %s", tool, iptables_table_name(table), text);
@@ -180,7 +182,8 @@ static int compare_chain(const struct iptables_rules *want, size_t chain, const 
 }
 
 /* A chain's hook is there once, as it was written. */
-static int compare_hook(const struct iptables_chain *chain, const struct iptables_state *state, bool *taken, const char *tool,
+static int compare_hook(const struct iptables_chain *chain, const struct iptables_state *state, bool *taken,
+	const char *tool,
 	struct nft_differences *differences)
 {
 	char *text = NULL;
@@ -196,7 +199,8 @@ static int compare_hook(const struct iptables_chain *chain, const struct iptable
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < state->hooks.count && !found; i++) {
-		if (taken[i] || state->hooks.items[i].table != chain->table || strcmp(state->hooks.items[i].text, text) != 0)
+		if (taken[i] || state->hooks.items[i].table != chain->table ||
+			strcmp(state->hooks.items[i].text, text) != 0)
 			continue;
 		taken[i] = found = true;
 	}
@@ -252,7 +256,8 @@ static bool concerns(const struct iptables_rules *want, const struct iptables_st
 }
 
 /* Naming a chain makes it, or empties it; then the old ways in go, the new ones come, and the rules. */
-static void write_table(const struct iptables_rules *want, const struct iptables_state *state, enum iptables_table table,
+static void write_table(const struct iptables_rules *want, const struct iptables_state *state,
+	enum iptables_table table,
 	FILE *out)
 {
 	(void)fprintf(out, "*%s\n", iptables_table_name(table));

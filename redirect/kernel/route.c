@@ -363,7 +363,8 @@ int route_check(const struct rule_routing *want_routing, struct nft_differences 
 	nft_socket_close(&socket);
 	for (size_t i = 0; rc == 0 && i < view.wanted_count; i++)
 		if (!view.present[i])
-			nft_difference_tell(differences, NFT_MISSING, "%s", describe(text, sizeof text, &view.wanted[i]));
+			nft_difference_tell(differences, NFT_MISSING, "%s",
+				describe(text, sizeof text, &view.wanted[i]));
 	for (size_t i = 0; rc == 0 && i < view.stale_count; i++)
 		nft_difference_tell(differences, NFT_ADDED, "%s", describe(text, sizeof text, &view.stale[i]));
 	return rc;

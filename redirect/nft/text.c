@@ -137,7 +137,8 @@ static void write_chain(const struct rule_chain *chain, FILE *out)
 
 	(void)fprintf(out, "\tchain %s {\n", chain->name);
 	if (chain->type != RULE_CHAIN_REGULAR)
-		(void)fprintf(out, "\t\ttype %s hook %s priority %d; policy accept;\n", types[chain->type], hooks[chain->hook],
+		(void)fprintf(out, "\t\ttype %s hook %s priority %d; policy accept;\n", types[chain->type],
+			hooks[chain->hook],
 			chain->priority);
 	for (size_t i = 0; i < chain->rule_count; i++)
 		write_rule(&chain->rules[i], out);
@@ -153,7 +154,8 @@ static void write_routing(const struct rule_routing *routing, FILE *out)
 			families[i], routing->mark, routing->table, RULESET_ROUTE_OWNER, families[i], routing->table,
 			RULESET_ROUTE_OWNER);
 	if (routing->passthrough_address)
-		(void)fprintf(out, "# where there is IPv6: ip -6 address add ::6/128 dev lo metric %d\n", RULESET_ROUTE_OWNER);
+		(void)fprintf(out, "# where there is IPv6: ip -6 address add ::6/128 dev lo metric %d\n",
+			RULESET_ROUTE_OWNER);
 }
 
 void nft_text_write(const struct ruleset *want, FILE *out)

@@ -13,7 +13,8 @@ void chain_begin(struct chain_builder *b, const char *name, enum rule_chain_type
 	assert(ruleset->chain_count < RULESET_CHAIN_MAX);
 	b->chain = &ruleset->chains[ruleset->chain_count++];
 	*b->chain = (struct rule_chain){
-		.name = name, .type = type, .hook = hook, .priority = priority, .rules = &ruleset->rules[ruleset->rule_count]};
+		.name = name, .type = type, .hook = hook, .priority = priority,
+			.rules = &ruleset->rules[ruleset->rule_count]};
 }
 
 struct rule *chain_add(struct chain_builder *b, enum rule_verdict verdict, enum setting setting, const char *comment)
@@ -88,7 +89,8 @@ void rule_match_set(struct chain_builder *b, struct rule *rule, enum rule_field 
 void chain_add_bypass(struct chain_builder *b, enum plan_list list, enum rule_field field, const char *comment)
 {
 	if (b->plan->lists[list].count > 0)
-		rule_match_set(b, chain_add(b, RULE_RETURN, ruleset_set_of(list)->setting, comment), field, RULE_IN_SET, list);
+		rule_match_set(b, chain_add(b, RULE_RETURN, ruleset_set_of(list)->setting, comment), field,
+			RULE_IN_SET, list);
 }
 
 void chain_add_groups(struct chain_builder *b)
@@ -100,6 +102,7 @@ void chain_add_groups(struct chain_builder *b)
 	else if (plan->lists[PLAN_INCLUDED_GROUPS].count == 0)
 		(void)chain_add(b, RULE_RETURN, SETTING_INCLUDE_OWNER_GROUPS, "bypass: includeOwnerGroups is empty");
 	else
-		rule_match_set(b, chain_add(b, RULE_RETURN, SETTING_INCLUDE_OWNER_GROUPS, "bypass: not of includeOwnerGroups"),
+		rule_match_set(b, chain_add(b, RULE_RETURN, SETTING_INCLUDE_OWNER_GROUPS,
+			"bypass: not of includeOwnerGroups"),
 			RULE_FIELD_SKGID, RULE_NOT_IN_SET, PLAN_INCLUDED_GROUPS);
 }

@@ -24,7 +24,8 @@ static void only_tcp(struct chain_builder *b)
 /* What is never captured, and what is not where everything else is. */
 static void exceptions(struct chain_builder *b)
 {
-	rule_match_number(chain_add(b, RULE_RETURN, SETTING_INBOUND_TUNNEL_PORT, "bypass: the tunnel port"), RULE_FIELD_TCP_DPORT,
+	rule_match_number(chain_add(b, RULE_RETURN, SETTING_INBOUND_TUNNEL_PORT, "bypass: the tunnel port"),
+		RULE_FIELD_TCP_DPORT,
 		RULE_IS, b->plan->tunnel_port);
 	if (b->plan->include_all_inbound)
 		chain_add_bypass(b, PLAN_EXCLUDED_INBOUND_PORTS, RULE_FIELD_TCP_DPORT, "bypass: excludeInboundPorts");
@@ -94,13 +95,15 @@ void chain_build_tproxy(struct chain_builder *b)
 		return;
 	chain_begin(b, "tproxy_inbound", RULE_CHAIN_FILTER, RULE_HOOK_PREROUTING, RULESET_PRIORITY_MANGLE);
 	only_tcp(b);
-	rule = chain_add(b, RULE_SET_CT_MARK, SETTING_TPROXY_MARK, "the proxy's, with the client's address: is remembered");
+	rule = chain_add(b, RULE_SET_CT_MARK, SETTING_TPROXY_MARK,
+		"the proxy's, with the client's address: is remembered");
 	rule_match_number(rule, RULE_FIELD_MARK, RULE_IS, plan->tproxy_mark);
 	rule->number = plan->tproxy_mark;
 	rule_match_name(chain_add(b, RULE_RETURN, SETTING_COUNT, "stays in the pod"), RULE_FIELD_IIFNAME, "lo");
 	chain_add_bypass(b, PLAN_EXCLUDED_INTERFACES, RULE_FIELD_IIFNAME, "bypass: excludeInterfaces");
 	chain_add_bypass(b, PLAN_VIRTUAL_INTERFACES, RULE_FIELD_IIFNAME, "of a virtual machine: as outbound");
-	rule_match_number(chain_add(b, RULE_RETURN, SETTING_COUNT, "answers to connections that began here or passed through"),
+	rule_match_number(chain_add(b, RULE_RETURN, SETTING_COUNT,
+		"answers to connections that began here or passed through"),
 		RULE_FIELD_CT_DIRECTION, RULE_IS, RULE_CT_DIRECTION_REPLY);
 	exceptions(b);
 	rule = chain_add(b, RULE_TPROXY, SETTING_INCLUDE_INBOUND_PORTS, captured(b));

@@ -109,14 +109,16 @@ static void pod_local(struct chain_builder *b)
 	but_not_dns(b, rule);
 }
 
-static void dns_over(struct chain_builder *b, enum rule_field protocol_port, enum rule_field address, enum plan_list servers)
+static void dns_over(struct chain_builder *b, enum rule_field protocol_port, enum rule_field address,
+	enum plan_list servers)
 {
 	bool all = b->plan->dns == PLAN_DNS_ALL;
 	struct rule *rule;
 
 	if (!all && b->plan->lists[servers].count == 0)
 		return;
-	rule = chain_add_redirect(b, PLAN_DNS_PORT, SETTING_DNS_CAPTURE, all ? "DNS to any server" : "DNS to the pod's servers");
+	rule = chain_add_redirect(b, PLAN_DNS_PORT, SETTING_DNS_CAPTURE,
+		all ? "DNS to any server" : "DNS to the pod's servers");
 	rule_match_number(rule, protocol_port, RULE_IS, PORT_DNS);
 	if (!all)
 		rule_match_set(b, rule, address, RULE_IN_SET, servers);
@@ -134,7 +136,8 @@ static void dns(struct chain_builder *b)
 		if (b->plan->dns == PLAN_DNS_SERVERS)
 			dns_over(b, ports[i], RULE_FIELD_IPV6_DADDR, PLAN_DNS_IPV6);
 	}
-	rule_match_number(chain_add(b, RULE_RETURN, SETTING_COUNT, "of UDP, only DNS is redirected"), RULE_FIELD_L4PROTO,
+	rule_match_number(chain_add(b, RULE_RETURN, SETTING_COUNT, "of UDP, only DNS is redirected"),
+		RULE_FIELD_L4PROTO,
 		RULE_IS_NOT, IPPROTO_TCP);
 }
 
@@ -164,7 +167,8 @@ static void destinations(struct chain_builder *b)
 	chain_add_bypass(b, PLAN_EXCLUDED_IPV6, RULE_FIELD_IPV6_DADDR, "bypass: excludeOutboundIPRanges");
 	if (b->plan->lists[PLAN_INCLUDED_PORTS].count > 0)
 		rule_match_set(b,
-			chain_add_redirect(b, b->plan->proxy_port, SETTING_INCLUDE_OUTBOUND_PORTS, "to the proxy: includeOutboundPorts"),
+			chain_add_redirect(b, b->plan->proxy_port, SETTING_INCLUDE_OUTBOUND_PORTS,
+				"to the proxy: includeOutboundPorts"),
 			RULE_FIELD_TCP_DPORT, RULE_IN_SET, PLAN_INCLUDED_PORTS);
 	if (b->plan->include_everything) {
 		(void)capture(b, SETTING_INCLUDE_OUTBOUND_IP_RANGES, "to the proxy: includeOutboundIPRanges is *");
@@ -236,7 +240,8 @@ void chain_build_dns_zones(struct chain_builder *b)
 		return;
 	chain_begin(b, "dns_zone", RULE_CHAIN_FILTER, RULE_HOOK_OUTPUT, RULESET_PRIORITY_RAW);
 	chain_add_bypass(b, PLAN_EXCLUDED_INTERFACES, RULE_FIELD_OIFNAME, "bypass: excludeInterfaces");
-	zone(b, RULE_FIELD_UDP_SPORT, PLAN_DNS_PORT, RULE_FIELD_SKUID, PLAN_PROXY_UIDS, "the proxy's answers to captured DNS");
+	zone(b, RULE_FIELD_UDP_SPORT, PLAN_DNS_PORT, RULE_FIELD_SKUID, PLAN_PROXY_UIDS,
+		"the proxy's answers to captured DNS");
 	zone(b, RULE_FIELD_UDP_SPORT, PLAN_DNS_PORT, RULE_FIELD_SKGID, PLAN_PROXY_GIDS,
 		"the proxy's answers to captured DNS, by group");
 	chain_add_bypass(b, PLAN_PROXY_UIDS, RULE_FIELD_SKUID, "the proxy's own packets");
@@ -247,7 +252,8 @@ void chain_build_dns_zones(struct chain_builder *b)
 		return;
 	chain_begin(b, "dns_zone_virtual", RULE_CHAIN_FILTER, RULE_HOOK_PREROUTING, RULESET_PRIORITY_RAW);
 	chain_add_bypass(b, PLAN_EXCLUDED_INTERFACES, RULE_FIELD_IIFNAME, "bypass: excludeInterfaces");
-	rule_match_set(b, chain_add(b, RULE_RETURN, SETTING_KUBEVIRT_INTERFACES, "not of a virtual machine"), RULE_FIELD_IIFNAME,
+	rule_match_set(b, chain_add(b, RULE_RETURN, SETTING_KUBEVIRT_INTERFACES, "not of a virtual machine"),
+		RULE_FIELD_IIFNAME,
 		RULE_NOT_IN_SET, PLAN_VIRTUAL_INTERFACES);
 	zone_queries(b);
 }

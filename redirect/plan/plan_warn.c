@@ -30,7 +30,8 @@ static void warn_of(const struct settings *settings, enum setting setting, const
 	char origin[128];
 
 	if (is_given(settings, setting))
-		plan_warn(report, "%s has no effect: %s", setting_origin(origin, sizeof origin, &settings->values[setting]),
+		plan_warn(report, "%s has no effect: %s", setting_origin(origin, sizeof origin,
+			&settings->values[setting]),
 			why);
 }
 
@@ -55,9 +56,11 @@ static void warn_of_inbound(const struct settings *settings, const struct redire
 	if (!plan_captures_inbound(plan))
 		warn_of(settings, SETTING_EXCLUDE_INBOUND_PORTS, "nothing inbound is captured", report);
 	else if (!plan->include_all_inbound)
-		warn_of(settings, SETTING_EXCLUDE_INBOUND_PORTS, "of inbound ports, only listed ones are captured", report);
+		warn_of(settings, SETTING_EXCLUDE_INBOUND_PORTS, "of inbound ports, only listed ones are captured",
+			report);
 	if (plan->interception == PLAN_INTERCEPTION_TPROXY && !plan_captures_inbound(plan))
-		warn_of(settings, SETTING_INTERCEPTION_MODE, "TPROXY is for inbound, and nothing inbound is captured", report);
+		warn_of(settings, SETTING_INTERCEPTION_MODE, "TPROXY is for inbound, and nothing inbound is captured",
+			report);
 }
 
 static void warn_of_dns(const struct settings *settings, const struct redirect_plan *plan, struct plan_report *report)

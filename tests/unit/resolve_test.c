@@ -37,7 +37,8 @@ static void servers_are_those_of_nameserver_lines(void **state)
 	expect_servers("", "");
 	expect_servers("search example\noptions ndots:5\n", "");
 	expect_servers("nameserver 10.96.0.10\n", "10.96.0.10");
-	expect_servers("nameserver\t10.96.0.10 # the cluster's\nnameserver fd00::a\r\nnameserver  127.0.0.53", "10.96.0.10,fd00::a,127.0.0.53");
+	expect_servers("nameserver\t10.96.0.10 # the cluster's\nnameserver fd00::a\r\nnameserver  127.0.0.53",
+		"10.96.0.10,fd00::a,127.0.0.53");
 	expect_servers("nameserver fe80::1%eth0\nnameserver 10.0.0.1", "fe80::1,10.0.0.1");
 	expect_servers("# nameserver 10.0.0.1\n;nameserver 10.0.0.2\n nameserver 10.0.0.3\n", "");
 	expect_servers("nameservers 10.0.0.1\nnameserver\nnameserver dns.example\nnameserver 10.0.0.4", "10.0.0.4");
