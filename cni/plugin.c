@@ -10,16 +10,20 @@
 
 #include "cni/config.h"
 #include "cni/netns.h"
-#include "redirect/nft/table.h"
+#include "redirect/kernel/kernel.h"
 #include "redirect/plan/plan.h"
 #include "redirect/plan/ruleset.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Differences that an error of CHECK lists; more are only counted. */
 #define DETAIL_MAX 16
+
+/* What Istio's injector leaves on the pods that it changes. */
+#define ISTIO_STATUS "sidecar.istio.io/status"
 
 /* All that one call knows. */
 struct call {
@@ -91,7 +95,7 @@ static struct capture_facts gather(const struct call *call)
 		.annotations_passed = config->annotations != NULL,
 		.annotated = is_annotated(config),
 		.stamped = config_annotation(config, "weir.dev/status", &length) != NULL ||
-			   config_annotation(config, "sidecar.istio.io/status", &length) != NULL,
+			   config_annotation(config, ISTIO_STATUS, &length) != NULL,
 		.inject_false = inject != NULL && capture_means_no(inject),
 		.interception_none = is_interception_none(config),
 	};
@@ -123,35 +127,71 @@ static void warn_of_unknown(void *context, const char *key)
 	log_write(&call->log, LOG_LEVEL_WARN, "annotation %s is none that weir knows", key);
 }
 
+/* Ports that Istio's own plugin never captures, whatever the pod excludes: probes and metrics of its sidecar. */
+#define STATUS_PORTS "15020,15021,15090"
+
+/* Adds them to what a pod of Istio's excludes. The caller frees the text that the settings then borrow. */
+static int add_status_ports(struct call *call, struct settings *settings, char **ret_text)
+{
+	struct setting_value *value = &settings->values[SETTING_EXCLUDE_INBOUND_PORTS];
+	static const char more[] = "," STATUS_PORTS;
+	size_t length = 0;
+	size_t skip;
+
+	if (value->way != SETTING_WAY_ANNOTATION || config_annotation(&call->config, ISTIO_STATUS, &length) == NULL)
+		return 0;
+	*ret_text = malloc(value->length + sizeof more);
+	if (*ret_text == NULL)
+		return fail(call, REPLY_IO, error_set(&call->reply.error, ENOMEM, "no memory for the pod's settings"));
+	/* A blank text is an empty list, and takes no comma. */
+	skip = strspn(value->text, " \t\r\n") >= value->length ? 1 : 0;
+	length = skip == 1 ? 0 : value->length;
+	memcpy(*ret_text, value->text, length);
+	memcpy(*ret_text + length, more + skip, sizeof more - skip);
+	value->text = *ret_text;
+	value->length = length + sizeof more - skip - 1;
+	return 0;
+}
+
+static int build(struct call *call, struct settings *settings, struct redirect_plan *ret_plan)
+{
+	struct plan_report report;
+	int rc = plan_build(settings, ret_plan, &report);
+
+	for (size_t i = 0; i < report.warning_count; i++)
+		log_write(&call->log, LOG_LEVEL_WARN, "%s", report.warnings[i]);
+	if (rc < 0) {
+		call->reply.error = report.error;
+		rc = fail(call, code_of_way(report.way), rc);
+	}
+	return rc;
+}
+
 /* Makes the plan of the pod. The caller frees it. */
 static int make_plan(struct call *call, struct redirect_plan *ret_plan)
 {
-	struct plan_report report;
 	struct settings settings;
 	enum setting failed = SETTING_COUNT;
+	char *ports = NULL;
 	size_t length;
 	int rc;
 
 	settings_init_for_pod(&settings);
 	/* Istio's injector stamps pods whose inbound traffic its sidecar takes, too. */
-	if (config_annotation(&call->config, "sidecar.istio.io/status", &length) != NULL)
+	if (config_annotation(&call->config, ISTIO_STATUS, &length) != NULL)
 		settings_set(&settings, SETTING_INCLUDE_INBOUND_PORTS, SETTING_WAY_DEFAULT,
 			setting_spec(SETTING_INCLUDE_INBOUND_PORTS)->annotation, "*", 1);
 	config_fill_settings(&call->config, &settings);
 	config_unknown_annotations(&call->config, warn_of_unknown, call);
 	rc = settings_read_files(&settings, &failed, &call->reply.error);
-	if (rc < 0) {
+	if (rc < 0)
 		rc = fail(call, code_of_way(settings.values[failed].way), rc);
-	} else {
-		rc = plan_build(&settings, ret_plan, &report);
-		for (size_t i = 0; i < report.warning_count; i++)
-			log_write(&call->log, LOG_LEVEL_WARN, "%s", report.warnings[i]);
-		if (rc < 0) {
-			call->reply.error = report.error;
-			rc = fail(call, code_of_way(report.way), rc);
-		}
-	}
+	else
+		rc = add_status_ports(call, &settings, &ports);
+	if (rc == 0)
+		rc = build(call, &settings, ret_plan);
 	settings_free(&settings);
+	free(ports);
 	return rc;
 }
 
@@ -179,7 +219,7 @@ static int apply(struct call *call, const struct ruleset *want, const char *reas
 
 	if (rc < 0)
 		return rc;
-	rc = nft_table_apply(want, false, &outcome, &call->reply.error);
+	rc = kernel_apply(want, KERNEL_FRESH, &outcome, &call->reply.error);
 	if (rc < 0)
 		return refused(call, rc);
 	log_write(&call->log, LOG_LEVEL_INFO, "captured, since %s: rules %s", reason, outcomes[outcome]);
@@ -215,7 +255,7 @@ static int compare(struct call *call, const struct ruleset *want)
 
 	if (rc < 0)
 		return rc;
-	rc = nft_table_check(want, &differences, &call->reply.error);
+	rc = kernel_check(want, &differences, &call->reply.error);
 	if (rc < 0)
 		return refused(call, rc);
 	if (differences.count == 0)
@@ -319,7 +359,7 @@ static int do_del(struct call *call)
 		return 0;
 	rc = netns_enter(call->env.netns, &why);
 	if (rc == 0) {
-		rc = nft_table_apply(NULL, false, &outcome, &why);
+		rc = kernel_apply(NULL, KERNEL_THOROUGH, &outcome, &why);
 		gone = rc == -EPROTONOSUPPORT;
 	} else {
 		gone = rc == -ENOENT || rc == -ENOTDIR || rc == -EINVAL || rc == -EPERM;
@@ -353,7 +393,7 @@ static int do_status(struct call *call)
 	ruleset_build(&plan, "status", &ruleset);
 	rc = netns_enter_new(&call->reply.error);
 	if (rc == 0)
-		rc = nft_table_apply(&ruleset, false, &outcome, &call->reply.error);
+		rc = kernel_apply(&ruleset, KERNEL_FRESH, &outcome, &call->reply.error);
 	plan_free(&plan);
 	return rc < 0 ? fail(call, REPLY_NOT_AVAILABLE, rc) : 0;
 }

@@ -6,69 +6,71 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* Istio's defaults: the port of an application that --run-validation plays, and how long it waits. */
+#define PROBE_PORT 15002
+#define PROBE_TIMEOUT 5000
 
 /* What may be said to a flag about the program. */
 enum option_kind { KIND_SWITCH, KIND_WORD, KIND_PORT, KIND_DURATION };
-
-/* What comes of it. */
-enum option_use {
-	USE_READ,    /* program.c reads it */
-	USE_NOTHING, /* accepted, for templates pass it: weir has no need of it */
-	USE_LATER,   /* refused by name until it is built */
-};
 
 static const struct spec {
 	const char *flag;
 	char letter;
 	const char *environment[2]; /* the second is an older name */
 	enum option_kind kind;
-	enum option_use use;
 	const char *words; /* that it may be, separated by commas; NULL: any */
-	const char *later; /* that are refused by name until they are built */
 	const char *help;
 } specs[] = {
-	[OPTION_DRY_RUN] = {"dry-run", 'n', {"DRY_RUN"}, KIND_SWITCH, USE_READ,
-		.help = "print the rules as nft text, and change nothing"},
-	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, {"CLEANUP_ONLY"}, KIND_SWITCH, USE_READ, .help = "remove the rules"},
-	[OPTION_CHECK] = {"check", 0, {NULL}, KIND_SWITCH, USE_READ,
+	[OPTION_DRY_RUN] = {"dry-run", 'n', {"DRY_RUN"}, KIND_SWITCH,
+		.help = "print the rules as the backend's text, and change nothing"},
+	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, {"CLEANUP_ONLY"}, KIND_SWITCH, .help = "remove the rules"},
+	[OPTION_CHECK] = {"check", 0, {NULL}, KIND_SWITCH,
 		.help = "compare the kernel's rules with those asked for; exit 3 when they differ"},
-	[OPTION_DIFF] = {"diff", 0, {NULL}, KIND_SWITCH, USE_READ,
+	[OPTION_DIFF] = {"diff", 0, {NULL}, KIND_SWITCH,
 		.help = "print what a run would add (+), remove (-) or change (~), and change nothing; exit 3 when there is any"},
-	[OPTION_FORCE_APPLY] = {"force-apply", 0, {"FORCE_APPLY"}, KIND_SWITCH, USE_READ,
+	[OPTION_FORCE_APPLY] = {"force-apply", 0, {"FORCE_APPLY"}, KIND_SWITCH,
 		.help = "replace the rules even where they are right"},
-	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, {"SKIP_RULE_APPLY"}, KIND_SWITCH, USE_READ,
-		.help = "read the settings, and change nothing"},
-	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, USE_READ, .help = "print this"},
-	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "print the version"},
-	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, USE_READ, "nft,json", "iptables",
-		"print the rules as nft text, or the plan as json, and change nothing (iptables: later)"},
-	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, USE_READ, "nft", "iptables",
-		"what programs the rules: nft (iptables: later)"},
-	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH, USE_LATER, .help = "not built yet"},
-	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD, USE_READ,
+	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, {"SKIP_RULE_APPLY"}, KIND_SWITCH,
+		.help = "read the settings, and change nothing; but see --run-validation"},
+	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, .help = "print this"},
+	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, .help = "print the version"},
+	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, "nft,json,iptables",
+		"print the rules as text for nft or iptables-restore, or the plan as json, and change nothing"},
+	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, "nft,iptables",
+		"what programs the rules: nf_tables itself, or, for kernels without it, iptables-restore"},
+	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH,
+		.help = "open connections that the rules must bring to the proxy's ports; exit 126 when they do not"},
+	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD,
 		.help = "ADDRESS:PORT: say which rule decides about a connection there, and which setting asked for it"},
-	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: opened by this user ID"},
-	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: opened by this group ID"},
-	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, USE_READ, .help = "of --explain: routed out of this interface"},
-	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, USE_READ, .help = "of --explain: answer in JSON"},
-	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD, USE_LATER,
-		.words = "", .help = "belongs to the iptables backend"},
-	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT, USE_NOTHING,
-		.help = "belongs to --run-validation"},
-	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION, USE_NOTHING,
-		.help = "belongs to --run-validation"},
-	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, {"NETWORK_NAMESPACE"}, KIND_WORD, USE_NOTHING,
+	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, .help = "of --explain: opened by this user ID"},
+	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, .help = "of --explain: opened by this group ID"},
+	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, .help = "of --explain: routed out of this interface"},
+	[OPTION_IIF] = {"iif", 0, {NULL}, KIND_WORD,
+		.help = "of --explain: it comes in through this interface"},
+	[OPTION_UDP] = {"udp", 0, {NULL}, KIND_SWITCH, .help = "of --explain: UDP, not TCP"},
+	[OPTION_SOURCE] = {"source", 0, {NULL}, KIND_WORD, .help = "of --explain: bound to this address"},
+	[OPTION_MARK] = {"mark", 0, {NULL}, KIND_WORD, .help = "of --explain: its packets carry this mark"},
+	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, .help = "of --explain: answer in JSON"},
+	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD,
+		.words = "legacy,nft", .help = "of --backend iptables: the flavour"},
+	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT,
+		.help = "of --run-validation: the port that it connects to (15002)"},
+	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION,
+		.help = "of --run-validation: how long a connection may take (5s)"},
+	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, {"NETWORK_NAMESPACE"}, KIND_WORD,
 		.help = "no effect: the program works in the namespace that it runs in"},
-	[OPTION_DUAL_STACK] = {"dual-stack", 0, {"DUAL_STACK", "ISTIO_DUAL_STACK"}, KIND_SWITCH, USE_NOTHING,
+	[OPTION_DUAL_STACK] = {"dual-stack", 0, {"DUAL_STACK", "ISTIO_DUAL_STACK"}, KIND_SWITCH,
 		.help = "no effect: both families, always"},
-	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, {"NATIVE_NFTABLES"}, KIND_SWITCH, USE_NOTHING,
-		.help = "no effect: nftables, always"},
-	[OPTION_CNI_MODE] = {"cni-mode", 0, {"CNI_MODE"}, KIND_SWITCH, USE_NOTHING, .help = "no effect"},
-	[OPTION_RECONCILE] = {"reconcile", 0, {"RECONCILE"}, KIND_SWITCH, USE_NOTHING,
+	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, {"NATIVE_NFTABLES"}, KIND_SWITCH,
+		.help = "no effect: nf_tables, unless --backend says otherwise"},
+	[OPTION_CNI_MODE] = {"cni-mode", 0, {"CNI_MODE"}, KIND_SWITCH, .help = "no effect"},
+	[OPTION_RECONCILE] = {"reconcile", 0, {"RECONCILE"}, KIND_SWITCH,
 		.help = "no effect: rules that differ are replaced, always"},
-	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', {"RESTORE_FORMAT"}, KIND_SWITCH, USE_NOTHING, .help = "no effect"},
-	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, {"IPTABLES_TRACE_LOGGING"}, KIND_SWITCH, USE_NOTHING,
+	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', {"RESTORE_FORMAT"}, KIND_SWITCH, .help = "no effect"},
+	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, {"IPTABLES_TRACE_LOGGING"}, KIND_SWITCH,
 		.help = "no effect: every rule has a counter"},
 };
 static_assert(sizeof specs / sizeof *specs == OPTION_COUNT, "every option has a row");
@@ -125,26 +127,39 @@ static bool is_switch(const struct target *target)
 				  : specs[target->option].kind == KIND_SWITCH;
 }
 
-/* A Go duration: numbers with units, as in "5s" or "1m30s". */
-static bool is_duration(const char *text)
+/* Milliseconds; no probe takes longer than a day. */
+#define DURATION_MAX 86400000.0
+
+/* Reads a Go duration, numbers with units, as in "5s" or "1m30s", up to DURATION_MAX. */
+static bool read_duration(const char *text, int *ret_milliseconds)
 {
-	static const char *const units[] = {"ns", "us", "ms", "s", "m", "h"};
+	static const struct unit {
+		const char *name;
+		double milliseconds;
+	} units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}};
+	double sum = 0;
 
 	if (*text == '\0')
 		return false;
 	while (*text != '\0') {
-		size_t digits = strspn(text, "0123456789.");
 		size_t unit = 0;
+		char *end = NULL;
+		double number;
 
-		if (digits == 0)
+		if ((*text < '0' || *text > '9') && *text != '.')
 			return false;
-		text += digits;
-		while (unit < 6 && strncmp(text, units[unit], strlen(units[unit])) != 0)
+		number = strtod(text, &end);
+		if (end == text || strspn(text, "0123456789.") != (size_t)(end - text))
+			return false;
+		text = end;
+		while (unit < 6 && strncmp(text, units[unit].name, strlen(units[unit].name)) != 0)
 			unit++;
 		if (unit == 6)
 			return false;
-		text += strlen(units[unit]);
+		sum += number * units[unit].milliseconds;
+		text += strlen(units[unit].name);
 	}
+	*ret_milliseconds = (int)(sum < DURATION_MAX ? sum : DURATION_MAX);
 	return true;
 }
 
@@ -154,6 +169,7 @@ static int take_option(struct options *options, enum option option, const char *
 {
 	const struct spec *spec = &specs[option];
 	char quote[ERROR_QUOTE_SIZE];
+	int milliseconds;
 	uint32_t port;
 
 	(void)error_quote(quote, text, strlen(text));
@@ -161,7 +177,7 @@ static int take_option(struct options *options, enum option option, const char *
 		return error_set(e, EINVAL, "%s%s is %s; valid: true, false", origin, name, quote);
 	if (spec->kind == KIND_PORT && value_read_number(text, strlen(text), 1, UINT16_MAX, &port) != NULL)
 		return error_set(e, EINVAL, "%s%s is %s; valid: one port, 1 to 65535", origin, name, quote);
-	if (spec->kind == KIND_DURATION && !is_duration(text))
+	if (spec->kind == KIND_DURATION && !read_duration(text, &milliseconds))
 		return error_set(e, EINVAL, "%s%s is %s; valid: a duration as 5s or 1m30s", origin, name, quote);
 	options->text[option] = text;
 	return 0;
@@ -311,26 +327,22 @@ static bool is_given(const struct options *options, enum option option)
 static int check_words(const struct options *options, struct error *e)
 {
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		const struct spec *spec = &specs[o];
 		const char *text = options->text[o];
 		char quote[ERROR_QUOTE_SIZE];
 
-		if (!is_given(options, o) || (spec->words == NULL && spec->use != USE_LATER) ||
-			(spec->words != NULL && is_one_of(text, spec->words)))
+		if (!is_given(options, o) || specs[o].words == NULL || is_one_of(text, specs[o].words))
 			continue;
-		if (spec->kind == KIND_SWITCH)
-			return error_set(e, EINVAL, "--%s is not built yet", spec->flag);
-		(void)error_quote(quote, text, strlen(text));
-		if (spec->use == USE_LATER || is_one_of(text, spec->later))
-			return error_set(e, EINVAL, "--%s %s is not built yet; valid: \"%s\"", spec->flag, quote, spec->words);
-		return error_set(e, EINVAL, "--%s is %s; valid: %s", spec->flag, quote, spec->words);
+		/* Templates pass an empty flavour for none. */
+		if (o != OPTION_FORCE_IPTABLES_BINARY || *text != '\0')
+			return error_set(e, EINVAL, "--%s is %s; valid: %s", specs[o].flag, error_quote(quote, text, strlen(text)),
+				specs[o].words);
 	}
 	return 0;
 }
 
 /* What the program is to do instead of applying the rules: one thing only, but for the pairs below. */
 static const enum option modes[] = {OPTION_EXPLAIN, OPTION_CHECK, OPTION_DIFF, OPTION_DRY_RUN, OPTION_FORMAT,
-	OPTION_CLEANUP_ONLY, OPTION_SKIP_RULE_APPLY};
+	OPTION_CLEANUP_ONLY, OPTION_SKIP_RULE_APPLY, OPTION_RUN_VALIDATION};
 static const struct pair {
 	enum option first;
 	enum option second;
@@ -339,6 +351,7 @@ static const struct pair {
 	{OPTION_DRY_RUN, OPTION_CLEANUP_ONLY},
 	{OPTION_CHECK, OPTION_CLEANUP_ONLY},
 	{OPTION_DIFF, OPTION_CLEANUP_ONLY},
+	{OPTION_SKIP_RULE_APPLY, OPTION_RUN_VALIDATION},
 };
 
 static bool go_together(enum option first, enum option second)
@@ -351,7 +364,8 @@ static bool go_together(enum option first, enum option second)
 
 static int refuse_contradictions(const struct options *options, struct error *e)
 {
-	static const enum option of_explain[] = {OPTION_UID, OPTION_GID, OPTION_OIF, OPTION_JSON};
+	static const enum option of_explain[] = {OPTION_UID, OPTION_GID, OPTION_OIF, OPTION_IIF, OPTION_UDP,
+		OPTION_SOURCE, OPTION_MARK, OPTION_JSON};
 	static const size_t count = sizeof modes / sizeof *modes;
 
 	for (size_t i = 0; i < count; i++)
@@ -380,6 +394,25 @@ int options_read(int argc, char *const argv[], options_getter *get, struct optio
 	return rc == 0 ? refuse_contradictions(ret, e) : rc;
 }
 
+int options_probe_timeout(const struct options *options)
+{
+	int milliseconds = PROBE_TIMEOUT;
+
+	if (options->text[OPTION_PROBE_TIMEOUT] != NULL)
+		(void)read_duration(options->text[OPTION_PROBE_TIMEOUT], &milliseconds);
+	return milliseconds;
+}
+
+uint16_t options_probe_port(const struct options *options)
+{
+	const char *text = options->text[OPTION_IPTABLES_PROBE_PORT];
+	uint32_t port = PROBE_PORT;
+
+	if (text != NULL)
+		(void)value_read_number(text, strlen(text), 1, UINT16_MAX, &port);
+	return (uint16_t)port;
+}
+
 /* --- help */
 
 static void write_names(FILE *out, const char *flag, char letter, const char *environment)
@@ -394,7 +427,7 @@ static void write_names(FILE *out, const char *flag, char letter, const char *en
 
 void options_write_help(FILE *out)
 {
-	(void)fputs("weir-init: redirects this network namespace's outbound TCP to a proxy, by nftables\n\n"
+	(void)fputs("weir-init: redirects this network namespace's TCP, outbound and inbound, to a proxy\n\n"
 		    "Settings of the rules (flag, environment variable, default); lists may be @FILE:\n",
 		out);
 	for (enum setting s = 0; s < SETTING_COUNT; s++) {
@@ -410,6 +443,7 @@ void options_write_help(FILE *out)
 		write_names(out, specs[o].flag, specs[o].letter, specs[o].environment[0]);
 		(void)fprintf(out, " %s\n", specs[o].help);
 	}
-	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check or --diff found a difference; 255 no such flag\n",
+	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check or --diff found a difference;\n"
+		    "126 --run-validation found the rules not to do what they say; 255 no such flag\n",
 		out);
 }

@@ -12,6 +12,7 @@
 #include "redirect/plan/setting.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum option {
@@ -29,6 +30,10 @@ enum option {
 	OPTION_UID,
 	OPTION_GID,
 	OPTION_OIF,
+	OPTION_IIF,
+	OPTION_UDP,
+	OPTION_SOURCE,
+	OPTION_MARK,
 	OPTION_JSON,
 	OPTION_DIFF,
 	OPTION_FORCE_IPTABLES_BINARY,
@@ -59,6 +64,10 @@ typedef char *options_getter(const char *name);
  * flags that contradict each other, and flags of what is not built yet.
  */
 int options_read(int argc, char *const argv[], options_getter *get, struct options *ret, struct error *e);
+
+/* The milliseconds that --probe-timeout says, and the port that --iptables-probe-port does. */
+int options_probe_timeout(const struct options *options);
+uint16_t options_probe_port(const struct options *options);
 
 /* Writes every flag with its variables, its default and what it does. */
 void options_write_help(FILE *out);

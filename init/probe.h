@@ -8,7 +8,7 @@
 #include "init/options.h"
 #include "redirect/plan/explain.h"
 
-/* Reads --explain, --uid, --gid and --oif. Returns 0 or -EINVAL. */
+/* Reads --explain, and the flags that belong to it. Returns 0 or -EINVAL. */
 int probe_read(const struct options *options, struct explain_probe *ret_probe, struct error *e);
 
 #endif

@@ -5,10 +5,12 @@
  */
 #include "init/program.h"
 
-#include "init/identity.h"
 #include "init/options.h"
 #include "init/probe.h"
-#include "redirect/nft/table.h"
+#include "init/resolve.h"
+#include "init/validate.h"
+#include "redirect/iptables/backend.h"
+#include "redirect/kernel/kernel.h"
 #include "redirect/nft/text.h"
 #include "redirect/plan/explain.h"
 #include "redirect/plan/plan_json.h"
@@ -26,9 +28,6 @@
 
 /* Differences that --check tells; more are only counted. */
 #define CHECK_LINE_MAX 16
-
-/* The user whose ID the proxy has where neither flag nor variable says it, as in Istio. */
-#define PROXY_USER "istio-proxy"
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -63,63 +62,15 @@ static const char *owner(char out[OWNER_SIZE])
 	return out;
 }
 
-static int resolve(struct settings *settings, enum setting setting, enum identity_kind kind, const char *path,
-	char **ret_text)
-{
-	struct setting_value *value = &settings->values[setting];
-
-	/* A file's lists hold IDs only. */
-	if (value->length > 0 && value->text[0] == '@')
-		return 0;
-	if (identity_resolve(value->text, kind, path, ret_text) < 0)
-		return -ENOMEM;
-	value->text = *ret_text;
-	value->length = strlen(*ret_text);
-	return 0;
-}
-
-/* The proxy's user where nobody says it: the one of a name, if there is such a user. */
-static int resolve_default_user(struct settings *settings, const char *path, char **ret_text)
-{
-	struct setting_value *value = &settings->values[SETTING_PROXY_UID];
-	const char *user = getenv("ENVOY_USER");
-
-	if (identity_resolve(user != NULL && *user != '\0' ? user : PROXY_USER, IDENTITY_USER, path, ret_text) < 0)
-		return -ENOMEM;
-	if (strspn(*ret_text, "0123456789") == strlen(*ret_text)) {
-		value->text = *ret_text;
-		value->length = strlen(*ret_text);
-	}
-	return 0;
-}
-
-/* Puts IDs in the place of names. The texts that are made are the caller's to free, after the settings were used. */
-static int resolve_names(struct settings *settings, char **ret_uids, char **ret_gids)
-{
-	const struct setting_value *uid = &settings->values[SETTING_PROXY_UID];
-	int rc;
-
-	if (uid->way == SETTING_WAY_DEFAULT || uid->length == 0)
-		rc = resolve_default_user(settings, "/etc/passwd", ret_uids);
-	else
-		rc = resolve(settings, SETTING_PROXY_UID, IDENTITY_USER, "/etc/passwd", ret_uids);
-	if (rc == 0)
-		rc = resolve(settings, SETTING_PROXY_GID, IDENTITY_GROUP, "/etc/group", ret_gids);
-	return rc;
-}
-
 static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
 {
 	struct plan_report report;
+	struct resolved resolved;
 	struct error e;
 	enum setting failed;
-	char *uids = NULL;
-	char *gids = NULL;
-	int rc = resolve_names(settings, &uids, &gids);
+	int rc = resolve_settings(settings, &resolved, &e);
 
-	if (rc < 0)
-		(void)error_set(&e, ENOMEM, "no memory for the names of users and groups");
-	else
+	if (rc == 0)
 		rc = settings_read_files(settings, &failed, &e);
 	if (rc < 0) {
 		say("%s", e.text);
@@ -131,8 +82,7 @@ static int build_plan(struct settings *settings, struct redirect_plan *ret_plan)
 			say("%s", report.error.text);
 	}
 	settings_free(settings);
-	free(uids);
-	free(gids);
+	resolved_free(&resolved);
 	return rc;
 }
 
@@ -146,13 +96,35 @@ static void say_difference(void *context, const struct nft_difference *differenc
 		say("%s", nft_difference_format(text, difference));
 }
 
-static int check(const struct ruleset *want)
+/* What programs the rules, and of which flavour. */
+static bool uses_iptables(const struct options *options)
+{
+	const char *backend = options->text[OPTION_BACKEND];
+
+	return backend != NULL && strcmp(backend, "iptables") == 0;
+}
+
+static const char *flavour(const struct options *options)
+{
+	const char *text = options->text[OPTION_FORCE_IPTABLES_BINARY];
+
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static int compare(const struct options *options, const struct ruleset *want, struct nft_differences *differences,
+	struct error *e)
+{
+	return uses_iptables(options) ? iptables_check(want, flavour(options), differences, e)
+				      : kernel_check(want, differences, e);
+}
+
+static int check(const struct options *options, const struct ruleset *want)
 {
 	size_t told = 0;
 	struct nft_differences differences = {.listener = say_difference, .context = &told};
 	struct error e;
 
-	if (nft_table_check(want, &differences, &e) < 0) {
+	if (compare(options, want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -164,7 +136,20 @@ static int check(const struct ruleset *want)
 	return PROGRAM_OK;
 }
 
-static int apply(const struct ruleset *want, bool force)
+/* By nf_tables. Rules that iptables was given before must not be in force beside them. */
+static int apply_nft(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e)
+{
+	bool changed = false;
+	int rc = kernel_apply(want, force ? KERNEL_FORCE : KERNEL_THOROUGH, ret_outcome, e);
+
+	if (rc == 0 && iptables_is_suspected())
+		rc = iptables_remove(&changed, e);
+	if (rc == 0 && changed)
+		*ret_outcome = want != NULL ? NFT_REPLACED : NFT_REMOVED;
+	return rc;
+}
+
+static int apply(const struct options *options, const struct ruleset *want)
 {
 	static const char *const outcomes[] = {
 		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
@@ -172,8 +157,12 @@ static int apply(const struct ruleset *want, bool force)
 	enum nft_outcome outcome;
 	struct error e;
 
-	if (nft_table_apply(want, force, &outcome, &e) < 0) {
-		say("%s", e.text);
+	bool force = options->on[OPTION_FORCE_APPLY];
+	int rc = uses_iptables(options) ? iptables_apply(want, flavour(options), force, &outcome, &e)
+					: apply_nft(want, force, &outcome, &e);
+
+	if (rc < 0) {
+		say("%s%s", e.text, rc == -EPROTONOSUPPORT ? "; --backend iptables may do without" : "");
 		return PROGRAM_FAILED;
 	}
 	say("%s", outcomes[outcome]);
@@ -189,12 +178,12 @@ static void print_difference(void *context, const struct nft_difference *differe
 	(void)printf("%c %s\n", signs[difference->change], difference->subject);
 }
 
-static int diff(const struct ruleset *want)
+static int diff(const struct options *options, const struct ruleset *want)
 {
 	struct nft_differences differences = {.listener = print_difference};
 	struct error e;
 
-	if (nft_table_check(want, &differences, &e) < 0) {
+	if (compare(options, want, &differences, &e) < 0) {
 		say("%s", e.text);
 		return PROGRAM_FAILED;
 	}
@@ -225,6 +214,22 @@ static int explain(const struct options *options, const struct ruleset *want)
 	return flush();
 }
 
+/* As text, of the format that was asked for, else of the backend. */
+static int print_rules(const struct options *options, const struct ruleset *want)
+{
+	const char *format = options->text[OPTION_FORMAT];
+
+	if (format != NULL ? strcmp(format, "iptables") == 0 : uses_iptables(options)) {
+		if (iptables_write(want, stdout) < 0) {
+			say("no memory for the rules");
+			return PROGRAM_FAILED;
+		}
+	} else {
+		nft_text_write(want, stdout);
+	}
+	return flush();
+}
+
 /* Does with the rules, or with none (NULL), what the options ask for. */
 static int act(const struct options *options, const struct ruleset *want)
 {
@@ -233,16 +238,27 @@ static int act(const struct options *options, const struct ruleset *want)
 		return PROGRAM_OK;
 	}
 	if (options->on[OPTION_DRY_RUN] || options->text[OPTION_FORMAT] != NULL) {
-		nft_text_write(want, stdout);
-		return flush();
+		return print_rules(options, want);
 	}
 	if (options->on[OPTION_CHECK])
-		return check(want);
+		return check(options, want);
 	if (options->on[OPTION_DIFF])
-		return diff(want);
+		return diff(options, want);
 	if (options->text[OPTION_EXPLAIN] != NULL)
 		return explain(options, want);
-	return apply(want, options->on[OPTION_FORCE_APPLY]);
+	return apply(options, want);
+}
+
+/* With --skip-rule-apply, of rules that somebody else has applied: a plugin, before this container began. */
+static int validate(const struct options *options, const struct redirect_plan *plan, const struct ruleset *want)
+{
+	int status = options->on[OPTION_SKIP_RULE_APPLY] ? PROGRAM_OK : apply(options, want);
+
+	if (status != PROGRAM_OK)
+		return status;
+	return validate_run(plan, want, options_probe_port(options), options_probe_timeout(options), say) == 0
+		       ? PROGRAM_OK
+		       : PROGRAM_INVALID;
 }
 
 static bool wants_json_plan(const struct options *options)
@@ -270,7 +286,8 @@ static int run(struct options *options)
 		status = act(options, NULL);
 	} else {
 		ruleset_build(&plan, owner(name), &ruleset);
-		status = act(options, &ruleset);
+		status = options->on[OPTION_RUN_VALIDATION] ? validate(options, &plan, &ruleset)
+							    : act(options, &ruleset);
 	}
 	plan_free(&plan);
 	return status;

@@ -10,6 +10,7 @@ enum program_status {
 	PROGRAM_OK = 0,
 	PROGRAM_FAILED = 1,      /* bad settings, or a refusal by the kernel */
 	PROGRAM_DIFFERENT = 3,   /* --check or --diff found a difference */
+	PROGRAM_INVALID = 126,   /* --run-validation found the rules not to do what they say */
 	PROGRAM_NO_SUCH_FLAG = 255,
 };
 

@@ -37,14 +37,19 @@ const struct nlattr *nft_attribute_find_in(const struct nlattr *nest, uint16_t t
 	return attribute;
 }
 
-const struct nlattr *nft_attribute_find(const struct nlmsghdr *message, uint16_t type)
+const struct nlattr *nft_attribute_find_behind(const struct nlmsghdr *message, size_t header_size, uint16_t type)
 {
 	const uint8_t *end = (const uint8_t *)message + message->nlmsg_len;
-	const struct nlattr *attribute = at(mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)), end);
+	const struct nlattr *attribute = at(mnl_nlmsg_get_payload_offset(message, header_size), end);
 
 	while (attribute != NULL && mnl_attr_get_type(attribute) != type)
 		attribute = at(mnl_attr_next(attribute), end);
 	return attribute;
+}
+
+const struct nlattr *nft_attribute_find(const struct nlmsghdr *message, uint16_t type)
+{
+	return nft_attribute_find_behind(message, sizeof(struct nfgenmsg), type);
 }
 
 uint32_t nft_attribute_number(const struct nlattr *attribute, uint32_t fallback)

@@ -14,6 +14,9 @@
 /* An attribute of an nf_tables message, or NULL. */
 const struct nlattr *nft_attribute_find(const struct nlmsghdr *message, uint16_t type);
 
+/* An attribute of a message of any kind, behind a header of this many bytes; or NULL. */
+const struct nlattr *nft_attribute_find_behind(const struct nlmsghdr *message, size_t header_size, uint16_t type);
+
 /* An attribute inside of a nest, or NULL. */
 const struct nlattr *nft_attribute_find_in(const struct nlattr *nest, uint16_t type);
 

@@ -7,6 +7,7 @@
 #include "redirect/nft/attribute.h"
 #include "redirect/nft/compare_rules.h"
 #include "redirect/nft/encode.h"
+#include "redirect/nft/expression.h"
 #include "redirect/nft/userdata.h"
 #include "redirect/plan/rule_value.h"
 
@@ -30,28 +31,40 @@ static const struct nlmsghdr *find_chain(const struct nft_state *have, const cha
 	return NULL;
 }
 
-static int compare_chain(const struct rule_chain *want, const struct nft_state *have,
+static void compare_hook(const struct rule_chain *want, const struct nlmsghdr *chain,
 	struct nft_differences *differences)
 {
-	const struct nlmsghdr *chain = find_chain(have, want->name);
-	const struct nlattr *hook;
-	int priority;
+	static const char *const hooks[] = {[RULE_HOOK_OUTPUT] = "output", [RULE_HOOK_PREROUTING] = "prerouting"};
+	const struct nlattr *hook = nft_attribute_find(chain, NFTA_CHAIN_HOOK);
+	int priority = (int)nft_attribute_number(nft_attribute_find_in(hook, NFTA_HOOK_PRIORITY), 0);
 
-	if (chain == NULL) {
-		nft_difference_tell(differences, NFT_MISSING, "chain %s", want->name);
-		return 0;
+	if (want->type == RULE_CHAIN_REGULAR) {
+		if (hook != NULL)
+			nft_difference_tell(differences, NFT_CHANGED, "chain %s has a hook", want->name);
+		return;
 	}
-	hook = nft_attribute_find(chain, NFTA_CHAIN_HOOK);
-	priority = (int)nft_attribute_number(nft_attribute_find_in(hook, NFTA_HOOK_PRIORITY), 0);
-	if (strcmp(nft_attribute_text(nft_attribute_find(chain, NFTA_CHAIN_TYPE)), "nat") != 0 ||
-		nft_attribute_number(nft_attribute_find_in(hook, NFTA_HOOK_HOOKNUM), UINT32_MAX) != NF_INET_LOCAL_OUT)
-		nft_difference_tell(differences, NFT_CHANGED, "chain %s is not of type nat at hook output", want->name);
+	if (strcmp(nft_attribute_text(nft_attribute_find(chain, NFTA_CHAIN_TYPE)), nft_encode_chain_type(want)) != 0 ||
+		nft_attribute_number(nft_attribute_find_in(hook, NFTA_HOOK_HOOKNUM), UINT32_MAX) != nft_encode_hook(want))
+		nft_difference_tell(differences, NFT_CHANGED, "chain %s is not of type %s at hook %s", want->name,
+			nft_encode_chain_type(want), hooks[want->hook]);
 	if (priority != want->priority)
 		nft_difference_tell(differences, NFT_CHANGED, "chain %s has priority %d, not %d", want->name, priority,
 			want->priority);
 	if (nft_attribute_number(nft_attribute_find(chain, NFTA_CHAIN_POLICY), NF_ACCEPT) != NF_ACCEPT)
 		nft_difference_tell(differences, NFT_CHANGED, "chain %s has policy drop, not accept", want->name);
-	return nft_compare_rules(want, have, differences);
+}
+
+static int compare_chain(const struct ruleset *ruleset, const struct rule_chain *want, const struct nft_state *have,
+	struct nft_differences *differences)
+{
+	const struct nlmsghdr *chain = find_chain(have, want->name);
+
+	if (chain == NULL) {
+		nft_difference_tell(differences, NFT_MISSING, "chain %s", want->name);
+		return 0;
+	}
+	compare_hook(want, chain, differences);
+	return nft_compare_rules(ruleset, want, have, differences);
 }
 
 static bool is_wanted_chain(const struct ruleset *want, const char *name)
@@ -136,8 +149,8 @@ static void compare_set(const struct rule_set *want, const struct nft_state *hav
 		nft_difference_tell(differences, NFT_MISSING, "set %s", want->name);
 		return;
 	}
-	if (!has_number(found, NFTA_SET_FLAGS, NFT_SET_INTERVAL) ||
-		!has_number(found, NFTA_SET_KEY_TYPE, nft_encode_key_type(want->field)) ||
+	if (!has_number(found, NFTA_SET_FLAGS, rule_set_is_plain(want) ? 0 : NFT_SET_INTERVAL) ||
+		!has_number(found, NFTA_SET_KEY_TYPE, nft_expression_key_type(want->field)) ||
 		!has_number(found, NFTA_SET_KEY_LEN, (uint32_t)rule_field_size(want->field))) {
 		nft_difference_tell(differences, NFT_CHANGED, "set %s has another type or other flags", want->name);
 		return;
@@ -197,7 +210,7 @@ int nft_compare(const struct ruleset *want, const struct nft_state *have, struct
 	for (size_t i = 0; i < want->set_count; i++)
 		compare_set(&want->sets[i], have, differences);
 	for (size_t i = 0; rc == 0 && i < want->chain_count; i++)
-		rc = compare_chain(&want->chains[i], have, differences);
+		rc = compare_chain(want, &want->chains[i], have, differences);
 	tell_strangers(want, have, differences);
 	return rc;
 }

@@ -27,17 +27,20 @@
 static const struct expression_kind {
 	const char *name;
 	uint16_t attributes[EXPRESSION_ATTRIBUTE_MAX]; /* ends at 0 */
-	uint16_t data; /* the one that is a nest of data (NFTA_DATA_*), or 0 */
+	uint16_t data[2]; /* those that are nests of data (NFTA_DATA_*), or 0 */
 } expression_kinds[] = {
-	{"meta", {NFTA_META_KEY, NFTA_META_DREG, NFTA_META_SREG}, 0},
-	{"payload", {NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_SREG}, 0},
-	{"cmp", {NFTA_CMP_SREG, NFTA_CMP_OP}, NFTA_CMP_DATA},
+	{"meta", {NFTA_META_KEY, NFTA_META_DREG, NFTA_META_SREG}, {0}},
+	{"payload", {NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_SREG}, {0}},
+	{"cmp", {NFTA_CMP_SREG, NFTA_CMP_OP}, {NFTA_CMP_DATA}},
 	{"byteorder", {NFTA_BYTEORDER_DREG, NFTA_BYTEORDER_SREG, NFTA_BYTEORDER_OP, NFTA_BYTEORDER_LEN, NFTA_BYTEORDER_SIZE},
-		0},
-	{"lookup", {NFTA_LOOKUP_SREG, NFTA_LOOKUP_SET, NFTA_LOOKUP_DREG, NFTA_LOOKUP_FLAGS}, 0},
-	{"counter", {0}, 0},
-	{"immediate", {NFTA_IMMEDIATE_DREG}, NFTA_IMMEDIATE_DATA},
-	{"redir", {NFTA_REDIR_REG_PROTO_MIN, NFTA_REDIR_REG_PROTO_MAX, NFTA_REDIR_FLAGS}, 0},
+		{0}},
+	{"bitwise", {NFTA_BITWISE_SREG, NFTA_BITWISE_DREG, NFTA_BITWISE_LEN}, {NFTA_BITWISE_MASK, NFTA_BITWISE_XOR}},
+	{"ct", {NFTA_CT_KEY, NFTA_CT_DREG, NFTA_CT_SREG, NFTA_CT_DIRECTION}, {0}},
+	{"lookup", {NFTA_LOOKUP_SREG, NFTA_LOOKUP_SET, NFTA_LOOKUP_DREG, NFTA_LOOKUP_FLAGS}, {0}},
+	{"counter", {0}, {0}},
+	{"immediate", {NFTA_IMMEDIATE_DREG}, {NFTA_IMMEDIATE_DATA}},
+	{"redir", {NFTA_REDIR_REG_PROTO_MIN, NFTA_REDIR_REG_PROTO_MAX, NFTA_REDIR_FLAGS}, {0}},
+	{"tproxy", {NFTA_TPROXY_FAMILY, NFTA_TPROXY_REG_ADDR, NFTA_TPROXY_REG_PORT}, {0}},
 };
 
 static const struct expression_kind *find_kind(const char *name)
@@ -74,8 +77,10 @@ static bool expression_equal(const struct nlattr *a, const struct nlattr *b)
 		if (!nft_attribute_equal(nft_attribute_find_in(in_a, kind->attributes[i]),
 			    nft_attribute_find_in(in_b, kind->attributes[i])))
 			return false;
-	return kind->data == 0 ||
-	       data_equal(nft_attribute_find_in(in_a, kind->data), nft_attribute_find_in(in_b, kind->data));
+	for (size_t i = 0; i < sizeof kind->data / sizeof *kind->data && kind->data[i] != 0; i++)
+		if (!data_equal(nft_attribute_find_in(in_a, kind->data[i]), nft_attribute_find_in(in_b, kind->data[i])))
+			return false;
+	return true;
 }
 
 static bool expressions_equal(const struct nlmsghdr *a, const struct nlmsghdr *b)
@@ -116,15 +121,15 @@ enum fate {
 
 struct rows {
 	const char *chain;
-	struct nlmsghdr *want[RULESET_RULE_MAX]; /* owned */
-	enum fate want_fate[RULESET_RULE_MAX];
+	struct nlmsghdr *want[RULESET_CHAIN_RULE_MAX]; /* owned */
+	enum fate want_fate[RULESET_CHAIN_RULE_MAX];
 	size_t want_count;
 	const struct nlmsghdr **have; /* of this chain; the array is owned, the rules are not */
 	enum fate *have_fate;     /* owned */
 	size_t have_count;
 	uint8_t *longest; /* owned; (want_count + 1) rows of (have_count + 1): the longest common row from there on */
 };
-static_assert(RULESET_RULE_MAX <= UINT8_MAX, "the length of a common row fits a byte");
+static_assert(RULESET_CHAIN_RULE_MAX <= UINT8_MAX, "the length of a common row fits a byte");
 
 static uint8_t *longest_from(const struct rows *rows, size_t i, size_t j)
 {
@@ -267,10 +272,10 @@ static void compare(struct rows *rows, struct nft_differences *differences)
 
 /* --- both sides */
 
-static int take_want(struct rows *rows, const struct rule_chain *chain)
+static int take_want(struct rows *rows, const struct ruleset *ruleset, const struct rule_chain *chain)
 {
 	for (size_t i = 0; i < chain->rule_count; i++) {
-		rows->want[i] = nft_encode_rule(chain, &chain->rules[i]);
+		rows->want[i] = nft_encode_rule(ruleset, chain, &chain->rules[i]);
 		if (rows->want[i] == NULL)
 			return -ENOMEM;
 		rows->want_count++;
@@ -290,11 +295,11 @@ static int take_have(struct rows *rows, const struct nft_state *have)
 	return 0;
 }
 
-int nft_compare_rules(const struct rule_chain *chain, const struct nft_state *have,
+int nft_compare_rules(const struct ruleset *ruleset, const struct rule_chain *chain, const struct nft_state *have,
 	struct nft_differences *differences)
 {
 	struct rows rows = {.chain = chain->name};
-	int rc = take_want(&rows, chain);
+	int rc = take_want(&rows, ruleset, chain);
 
 	if (rc == 0)
 		rc = take_have(&rows, have);

@@ -10,7 +10,7 @@
 #include "redirect/plan/ruleset.h"
 
 /* Tells every difference between the chain's rules and those of its name in `have`. Returns 0 or -ENOMEM. */
-int nft_compare_rules(const struct rule_chain *chain, const struct nft_state *have,
+int nft_compare_rules(const struct ruleset *ruleset, const struct rule_chain *chain, const struct nft_state *have,
 	struct nft_differences *differences);
 
 #endif

@@ -11,11 +11,12 @@
 
 #include <libmnl/libmnl.h>
 
-/* nftables' number for the type of a set's keys (its datatype.h); the listing prints the type by it. */
-uint32_t nft_encode_key_type(enum rule_field field);
+/* How the kernel calls a chain's type, and the number of its hook; not of a regular chain. */
+const char *nft_encode_chain_type(const struct rule_chain *chain);
+uint32_t nft_encode_hook(const struct rule_chain *chain);
 
 /* Makes the message that the kernel is given, and that read-back is compared with. The caller frees it. NULL: no memory. */
-struct nlmsghdr *nft_encode_rule(const struct rule_chain *chain, const struct rule *rule);
+struct nlmsghdr *nft_encode_rule(const struct ruleset *ruleset, const struct rule_chain *chain, const struct rule *rule);
 
 /*
  * Appends the whole ruleset to a batch. With `exclusive`, the table is created and the transaction fails with -EEXIST

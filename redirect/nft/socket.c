@@ -28,15 +28,15 @@
 /* Bytes read at once: the kernel fills dump answers up to 32 KiB when it sees that there is room. */
 #define READ_SIZE 65536u
 
-int nft_socket_open(struct nft_socket *ret_socket, struct error *e)
+static int open_socket(int protocol, const char *name, struct nft_socket *ret_socket, struct error *e)
 {
-	struct nft_socket s = {.mnl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC), .sequence = 0};
+	struct nft_socket s = {.mnl = mnl_socket_open2(protocol, SOCK_CLOEXEC), .sequence = 0};
 	int on = 1;
 	int code;
 
 	if (s.mnl == NULL) {
 		code = errno == EAFNOSUPPORT ? EPROTONOSUPPORT : errno;
-		return error_set_errno(e, code, "cannot open a netlink socket to netfilter");
+		return error_set_errno(e, code, "cannot open a netlink socket to %s", name);
 	}
 	if (mnl_socket_bind(s.mnl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		code = errno;
@@ -49,6 +49,16 @@ int nft_socket_open(struct nft_socket *ret_socket, struct error *e)
 	s.port = mnl_socket_get_portid(s.mnl);
 	*ret_socket = s;
 	return 0;
+}
+
+int nft_socket_open(struct nft_socket *ret_socket, struct error *e)
+{
+	return open_socket(NETLINK_NETFILTER, "netfilter", ret_socket, e);
+}
+
+int nft_socket_open_routing(struct nft_socket *ret_socket, struct error *e)
+{
+	return open_socket(NETLINK_ROUTE, "routing", ret_socket, e);
 }
 
 void nft_socket_close(struct nft_socket *socket)

@@ -20,6 +20,9 @@ struct nft_socket {
 /* Opens the socket in the thread's network namespace. Returns 0, -EPROTONOSUPPORT without nf_tables, or -errno. */
 int nft_socket_open(struct nft_socket *ret_socket, struct error *e);
 
+/* Opens a socket to routing there, for nft_socket_read(). Returns 0 or -errno. */
+int nft_socket_open_routing(struct nft_socket *ret_socket, struct error *e);
+
 /* Closes it. Where a transaction deleted a table, this waits some milliseconds for the kernel's grace period. */
 void nft_socket_close(struct nft_socket *socket);
 
@@ -35,7 +38,7 @@ int nft_socket_commit(struct nft_socket *socket, const struct nft_batch *batch, 
 typedef int nft_object_reader(const struct nlmsghdr *message, void *context);
 
 /*
- * Sends one request (built by nft_message_init) and hands each object of the answer to `reader`. Returns 0, -EINTR
+ * Sends one request (built by nft_message_init, or of routing) and hands each object of the answer to `reader`. Returns 0, -EINTR
  * where the rules changed while they were read (the reader may have seen some), or -errno.
  */
 int nft_socket_read(struct nft_socket *socket, struct nlmsghdr *request, nft_object_reader *reader, void *context);

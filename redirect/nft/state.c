@@ -6,11 +6,12 @@
  * Elements are read straight from the messages, as they are written. The kernel gives the bounds of intervals in no
  * order that could be relied on; sorted, each start is followed by the end that belongs to it, or by the next start,
  * or by nothing, when the interval reaches the highest key. (nft puts an end at key zero in front of the first
- * interval; it means nothing.)
+ * interval; it means nothing.) A set without intervals gives its keys, and each is an interval of one.
  */
 #include "redirect/nft/state.h"
 
 #include "redirect/nft/attribute.h"
+#include "redirect/nft/expression.h"
 #include "redirect/plan/ruleset.h"
 
 #include <assert.h>
@@ -35,6 +36,7 @@ struct bounds {
 	size_t count;
 	size_t capacity;
 	size_t key_size;
+	bool plain; /* keys, not bounds, in the host's order */
 	bool odd;
 };
 
@@ -123,6 +125,34 @@ static int get_tables(struct nft_socket *socket, struct nft_state *state)
 
 	header->nfgen_family = NFPROTO_UNSPEC;
 	return nft_socket_read(socket, request.message, read_table, state);
+}
+
+static int note_existence(const struct nlmsghdr *message, void *context)
+{
+	bool *exists = context;
+
+	(void)message;
+	*exists = true;
+	return 0;
+}
+
+int nft_state_find_foreign_chain(struct nft_socket *socket, const char *table, const char *chain, bool *ret_exists)
+{
+	static const uint8_t of[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+	int rc = 0;
+
+	*ret_exists = false;
+	for (size_t i = 0; rc == 0 && i < sizeof of; i++) {
+		struct request request;
+		struct nfgenmsg *header = mnl_nlmsg_get_payload(request_init(&request, NFT_MSG_GETCHAIN, NLM_F_ACK));
+
+		header->nfgen_family = of[i];
+		mnl_attr_put_strz(request.message, NFTA_CHAIN_TABLE, table);
+		mnl_attr_put_strz(request.message, NFTA_CHAIN_NAME, chain);
+		rc = nft_socket_read(socket, request.message, note_existence, ret_exists);
+		rc = rc == -ENOENT ? 0 : rc;
+	}
+	return rc;
 }
 
 int nft_state_find_table(struct nft_socket *socket, bool *ret_exists, struct error *e)
@@ -244,6 +274,8 @@ static int keep_bound(struct bounds *bounds, const void *key, size_t size, uint3
 	bound = &bounds->items[bounds->count++];
 	*bound = (struct bound){.ends = (flags & NFT_SET_ELEM_INTERVAL_END) != 0};
 	memcpy(bound->key, key, size);
+	if (bounds->plain && size == sizeof(uint32_t))
+		nft_expression_host_key(bound->key);
 	return 0;
 }
 
@@ -311,9 +343,11 @@ static int pair_bounds(struct bounds *bounds, struct interval_list *list)
 		const struct bound *next = i + 1 < bounds->count ? &bounds->items[i + 1] : NULL;
 		int rc = 0;
 
-		if (bounds->items[i].ends)
+		if (bounds->plain)
+			rc = interval_list_add(list, bounds->items[i].key, bounds->items[i].key);
+		else if (bounds->items[i].ends)
 			continue;
-		if (next != NULL && memcmp(next->key, bounds->items[i].key, bounds->key_size) == 0)
+		else if (next != NULL && memcmp(next->key, bounds->items[i].key, bounds->key_size) == 0)
 			bounds->odd = true;
 		else
 			rc = add_interval(list, &bounds->items[i], next);
@@ -326,7 +360,8 @@ static int pair_bounds(struct bounds *bounds, struct interval_list *list)
 static int get_elements(struct nft_socket *socket, struct nft_state_set *set)
 {
 	uint32_t key_size = nft_attribute_number(nft_attribute_find(set->message, NFTA_SET_KEY_LEN), 0);
-	struct bounds bounds = {.key_size = key_size};
+	uint32_t flags = nft_attribute_number(nft_attribute_find(set->message, NFTA_SET_FLAGS), 0);
+	struct bounds bounds = {.key_size = key_size, .plain = (flags & NFT_SET_INTERVAL) == 0};
 	struct request request;
 	int rc;
 

@@ -43,6 +43,9 @@ struct nft_state {
 /* Asks whether there is a table `inet weir`, and nothing else. Returns 0 or -errno. */
 int nft_state_find_table(struct nft_socket *socket, bool *ret_exists, struct error *e);
 
+/* Asks whether a table of the families ip or ip6 has a chain of that name. Returns 0 or -errno. */
+int nft_state_find_foreign_chain(struct nft_socket *socket, const char *table, const char *chain, bool *ret_exists);
+
 /*
  * Reads the table `inet weir` with all that is in it. Returns 0, -EINTR where it changed meanwhile (read again, on a
  * new socket), or -errno. nft_state_free() must be called in any case.

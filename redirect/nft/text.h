@@ -11,7 +11,8 @@
 
 /*
  * Writes the ruleset as input for `nft -f`; loaded, it replaces whatever table of weir's is there, in one transaction.
- * With `want` NULL, writes what removes it. The caller looks at ferror(out).
+ * What is needed beside the table stands behind it in comments, as commands of ip(8). With `want` NULL, writes what
+ * removes the table. The caller looks at ferror(out).
  */
 void nft_text_write(const struct ruleset *want, FILE *out);
 

@@ -2,9 +2,23 @@
 #include "redirect/nft/userdata.h"
 
 #include <assert.h>
+#include <libnftnl/udata.h>
 #include <string.h>
 
-uint32_t nft_userdata_put_comment(uint8_t out[NFT_USERDATA_SIZE], uint8_t type, const char *comment)
+/* nft's number for the host's byte order (its datatype.h). */
+#define HOST_ENDIAN 1u
+
+uint32_t nft_userdata_put_host_order(uint8_t out[NFT_USERDATA_SIZE])
+{
+	static const uint32_t order = HOST_ENDIAN;
+
+	out[0] = NFTNL_UDATA_SET_KEYBYTEORDER;
+	out[1] = sizeof order;
+	memcpy(out + 2, &order, sizeof order);
+	return 2 + sizeof order;
+}
+
+uint32_t nft_userdata_put_comment(uint8_t *out, uint8_t type, const char *comment)
 {
 	size_t length = strlen(comment) + 1;
 

@@ -3,353 +3,229 @@
  * From settings to the plan.
  *
  * Each setting is read by the reader of its kind, whether or not this version acts on it: a wrong item is wrong even
- * where it would have no effect. What is read goes into the plan's lists, or nowhere. Then the settings that are not
- * built yet are refused where somebody asked for them, and combinations without effect are warned of.
+ * where it would have no effect. What is read goes into the plan's lists, numbers and switches, or nowhere. Then the
+ * settings that are not built yet are refused where somebody asked for them, and combinations without effect are warned
+ * of.
  */
 #include "redirect/plan/plan.h"
 
 #include "redirect/plan/item.h"
+#include "redirect/plan/kind.h"
+#include "redirect/plan/plan_warn.h"
 #include "redirect/plan/value.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 static const size_t list_key_sizes[] = {
 	[PLAN_PROXY_UIDS] = 4,
 	[PLAN_PROXY_GIDS] = 4,
 	[PLAN_EXCLUDED_INTERFACES] = 16,
+	[PLAN_VIRTUAL_INTERFACES] = 16,
 	[PLAN_EXCLUDED_PORTS] = 2,
 	[PLAN_INCLUDED_PORTS] = 2,
 	[PLAN_EXCLUDED_IPV4] = 4,
 	[PLAN_EXCLUDED_IPV6] = 16,
 	[PLAN_INCLUDED_IPV4] = 4,
 	[PLAN_INCLUDED_IPV6] = 16,
+	[PLAN_EXCLUDED_GROUPS] = 4,
+	[PLAN_INCLUDED_GROUPS] = 4,
+	[PLAN_DNS_IPV4] = 4,
+	[PLAN_DNS_IPV6] = 16,
+	[PLAN_EXCLUDED_INBOUND_PORTS] = 2,
+	[PLAN_INCLUDED_INBOUND_PORTS] = 2,
 };
 static_assert(sizeof list_key_sizes / sizeof *list_key_sizes == PLAN_LIST_COUNT, "every list has a key size");
 
-/* Where a reader puts what it finds. A NULL list takes nothing: the item is only checked. */
-struct sink {
-	struct interval_list *list;  /* IPv4 ranges, or whatever the kind holds */
-	struct interval_list *list6; /* IPv6 ranges */
-	bool loopback;               /* out: one of the ranges was written as a loopback address */
+/* Tables that the kernel fills itself: a default route to the pod in one of them would take all traffic. */
+#define ROUTE_TABLE_DEFAULT 253u
+#define ROUTE_TABLE_LOCAL 255u
+
+/* Which of the plan's lists a setting fills; -1: none. Ranges have a second list, of IPv6. */
+static const struct lists {
+	int list;
+	int list6;
+} lists_of[SETTING_COUNT] = {
+	[SETTING_INTERCEPTION_MODE] = {-1, -1},
+	[SETTING_INCLUDE_OUTBOUND_IP_RANGES] = {PLAN_INCLUDED_IPV4, PLAN_INCLUDED_IPV6},
+	[SETTING_EXCLUDE_OUTBOUND_IP_RANGES] = {PLAN_EXCLUDED_IPV4, PLAN_EXCLUDED_IPV6},
+	[SETTING_INCLUDE_OUTBOUND_PORTS] = {PLAN_INCLUDED_PORTS, -1},
+	[SETTING_EXCLUDE_OUTBOUND_PORTS] = {PLAN_EXCLUDED_PORTS, -1},
+	[SETTING_INCLUDE_INBOUND_PORTS] = {PLAN_INCLUDED_INBOUND_PORTS, -1},
+	[SETTING_EXCLUDE_INBOUND_PORTS] = {PLAN_EXCLUDED_INBOUND_PORTS, -1},
+	[SETTING_EXCLUDE_INTERFACES] = {PLAN_EXCLUDED_INTERFACES, -1},
+	/* Two names for one thing; where both are given, both hold. */
+	[SETTING_KUBEVIRT_INTERFACES] = {PLAN_VIRTUAL_INTERFACES, -1},
+	[SETTING_REROUTE_VIRTUAL_INTERFACES] = {PLAN_VIRTUAL_INTERFACES, -1},
+	[SETTING_DNS_CAPTURE] = {-1, -1},
+	[SETTING_CAPTURE_ALL_DNS] = {-1, -1},
+	[SETTING_DNS_SERVERS] = {PLAN_DNS_IPV4, PLAN_DNS_IPV6},
+	[SETTING_DROP_INVALID] = {-1, -1},
+	[SETTING_INCLUDE_OWNER_GROUPS] = {PLAN_INCLUDED_GROUPS, -1},
+	[SETTING_EXCLUDE_OWNER_GROUPS] = {PLAN_EXCLUDED_GROUPS, -1},
+	[SETTING_CONTAINMENT] = {-1, -1},
+	[SETTING_PROXY_UID] = {PLAN_PROXY_UIDS, -1},
+	[SETTING_PROXY_GID] = {PLAN_PROXY_GIDS, -1},
+	[SETTING_PROXY_PORT] = {-1, -1},
+	[SETTING_INBOUND_PORT] = {-1, -1},
+	[SETTING_INBOUND_TUNNEL_PORT] = {-1, -1},
+	[SETTING_TPROXY_MARK] = {-1, -1},
+	[SETTING_TPROXY_ROUTE_TABLE] = {-1, -1},
+	[SETTING_LOOPBACK_CIDR] = {-1, -1},
 };
-
-typedef const char *read_item(const struct item *item, struct sink *sink, int *rc);
-
-static const char *read_range(const struct item *item, struct sink *sink, int *rc)
-{
-	struct value_range value;
-	const char *problem = value_read_range(item->text, item->length, &value);
-	struct interval_list *list;
-
-	if (problem != NULL)
-		return problem;
-	list = value.ipv4 ? sink->list : sink->list6;
-	if (list != NULL)
-		*rc = interval_list_add(list, value.range.first, value.range.last);
-	sink->loopback |= value.loopback;
-	return NULL;
-}
-
-static const char *read_numbers(const struct item *item, struct sink *sink, int *rc, uint32_t highest)
-{
-	uint32_t first;
-	uint32_t last;
-	const char *problem = value_read_numbers(item->text, item->length, highest, &first, &last);
-
-	if (problem == NULL && sink->list != NULL)
-		*rc = interval_list_add_numbers(sink->list, first, last);
-	return problem;
-}
-
-static const char *read_ports(const struct item *item, struct sink *sink, int *rc)
-{
-	return read_numbers(item, sink, rc, UINT16_MAX);
-}
-
-static const char *read_ids(const struct item *item, struct sink *sink, int *rc)
-{
-	return read_numbers(item, sink, rc, VALUE_ID_MAX);
-}
-
-static const char *read_interface(const struct item *item, struct sink *sink, int *rc)
-{
-	struct interval names;
-	const char *problem = value_read_interface(item->text, item->length, &names);
-
-	if (problem == NULL && sink->list != NULL)
-		*rc = interval_list_add(sink->list, names.first, names.last);
-	return problem;
-}
-
-static const char *read_port(const struct item *item, struct sink *sink, int *rc)
-{
-	uint32_t port;
-	const char *problem = value_read_number(item->text, item->length, 1, UINT16_MAX, &port);
-
-	if (problem == NULL && sink->list != NULL)
-		*rc = interval_list_add_numbers(sink->list, port, port);
-	return problem;
-}
-
-static const char *read_number(const struct item *item, struct sink *sink, int *rc)
-{
-	uint32_t number;
-
-	(void)sink;
-	(void)rc;
-	return value_read_number(item->text, item->length, 0, UINT32_MAX, &number);
-}
-
-static const char *read_loopback(const struct item *item, struct sink *sink, int *rc)
-{
-	struct value_range value;
-	const char *problem = value_read_range(item->text, item->length, &value);
-
-	if (problem != NULL)
-		return problem;
-	if (!value.ipv4 || value.prefix < 8 || value.range.first[0] != 127)
-		return "not inside 127.0.0.0/8";
-	*rc = interval_list_add(sink->list, value.range.first, value.range.last);
-	return NULL;
-}
-
-static bool item_is(const struct item *item, const char *word)
-{
-	return item->length == strlen(word) && memcmp(item->text, word, item->length) == 0;
-}
-
-/* Names of groups are resolved by the program, and only where groups are built. */
-static const char *read_group(const struct item *item, struct sink *sink, int *rc)
-{
-	(void)sink;
-	(void)rc;
-	for (size_t i = 0; i < item->length; i++)
-		if (item->text[i] <= ' ' || item->text[i] > '~')
-			return "not the name or the ID of a group";
-	return NULL;
-}
-
-static const char *read_switch(const struct item *item, struct sink *sink, int *rc)
-{
-	bool on;
-
-	(void)sink;
-	(void)rc;
-	return value_read_switch(item->text, item->length, &on);
-}
-
-static const char *read_mode(const struct item *item, struct sink *sink, int *rc)
-{
-	(void)sink;
-	(void)rc;
-	return item_is(item, "REDIRECT") || item_is(item, "TPROXY") || item_is(item, "NONE") ? NULL : "unknown mode";
-}
-
-static const char *read_containment(const struct item *item, struct sink *sink, int *rc)
-{
-	(void)sink;
-	(void)rc;
-	return item_is(item, "off") || item_is(item, "audit") || item_is(item, "strict") ? NULL : "unknown word";
-}
-
-/* A kind of text: how one item is read, what is valid, and how many items there may be. */
-static const struct kind {
-	read_item *read;
-	const char *valid;
-	bool many;
-	bool all; /* "*" alone is a value */
-} kinds[] = {
-	[SETTING_KIND_MODE] = {read_mode, "REDIRECT, TPROXY, NONE", false, false},
-	[SETTING_KIND_RANGES] = {read_range, "IPv4 and IPv6 addresses and CIDRs, separated by commas", true, false},
-	[SETTING_KIND_RANGES_ALL] = {read_range,
-		"\"*\" alone, or IPv4 and IPv6 addresses and CIDRs, separated by commas", true, true},
-	[SETTING_KIND_PORTS] = {read_ports, "ports 0 to 65535 and ranges a-b, separated by commas", true, false},
-	[SETTING_KIND_PORTS_ALL] = {read_ports,
-		"\"*\" alone, or ports 0 to 65535 and ranges a-b, separated by commas", true, true},
-	[SETTING_KIND_INTERFACES] = {read_interface,
-		"interface names of at most 15 bytes, or beginnings of names with \"+\" or \"*\" behind, separated by commas",
-		true, false},
-	[SETTING_KIND_IDS] = {read_ids, "IDs 0 to 4294967294 and ranges a-b, separated by commas", true, false},
-	[SETTING_KIND_GROUPS] = {read_group, "\"*\" alone, or names and IDs of groups, separated by commas", true, true},
-	[SETTING_KIND_SWITCH] = {read_switch, "true, false", false, false},
-	[SETTING_KIND_CONTAINMENT] = {read_containment, "off, audit, strict", false, false},
-	[SETTING_KIND_PORT] = {read_port, "one port, 1 to 65535", false, false},
-	[SETTING_KIND_NUMBER] = {read_number, "one number, 0 to 4294967295", false, false},
-	[SETTING_KIND_LOOPBACK] = {read_loopback, "one CIDR inside 127.0.0.0/8", false, false},
-};
-static_assert(sizeof kinds / sizeof *kinds == SETTING_KIND_COUNT, "every kind has a reader");
-
-/* Reads all items of one value. `*ret_all` says whether it is "*". */
-static int read_value(const struct setting_value *value, enum setting_kind kind, struct sink *sink, bool *ret_all,
-	struct error *e)
-{
-	const struct kind *k = &kinds[kind];
-	struct item_cursor cursor;
-	struct item item;
-	bool all = false;
-
-	for (item_cursor_init(&cursor, value); item_next(&cursor, &item);) {
-		const char *problem = NULL;
-		char origin[128];
-		int rc = 0;
-
-		if (all)
-			problem = "\"*\" stands alone";
-		else if (item.position > 1 && !k->many)
-			problem = "there is more than one item";
-		else if (k->all && item_is(&item, "*"))
-			all = true, problem = item.position > 1 ? "\"*\" stands alone" : NULL;
-		else if (item.length > 0)
-			problem = k->read(&item, sink, &rc);
-		if (item.length == 0 || problem != NULL)
-			return item_error(value, &item, problem, k->valid, e);
-		if (rc == -E2BIG)
-			return error_set(e, E2BIG, "%s: more than %u items", setting_origin(origin, sizeof origin, value),
-				INTERVAL_COUNT_MAX);
-		if (rc < 0)
-			return error_set(e, -rc, "no memory for the items of %s", setting_origin(origin, sizeof origin, value));
-	}
-	*ret_all = all;
-	return 0;
-}
-
-/* The value's text without blanks around it. */
-static struct item whole_value(const struct setting_value *value)
-{
-	struct item_cursor cursor;
-	struct item item = {.text = "", .length = 0};
-
-	item_cursor_init(&cursor, value);
-	if (item_next(&cursor, &item))
-		item.length = (size_t)(value->text + value->length - item.text);
-	while (item.length > 0 && (item.text[item.length - 1] == ' ' || item.text[item.length - 1] == '\n'))
-		item.length--;
-	return item;
-}
 
 static bool is_inert(enum setting setting, const struct setting_value *value)
 {
-	const struct setting_spec *spec = setting_spec(setting);
-	struct item item = whole_value(value);
-	bool on;
+	struct item item = kind_whole_text(value);
 
-	if (spec->kind == SETTING_KIND_SWITCH)
-		return item.length == 0 || (value_read_switch(item.text, item.length, &on) == NULL && !on);
-	return item_is(&item, spec->inert);
-}
-
-static void warn(struct plan_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void warn(struct plan_report *report, const char *format, ...)
-{
-	va_list arguments;
-
-	assert(report->warning_count < PLAN_WARNING_MAX);
-	va_start(arguments, format);
-	(void)vsnprintf(report->warnings[report->warning_count++], PLAN_WARNING_SIZE, format, arguments);
-	va_end(arguments);
+	return kind_item_is(&item, setting_spec(setting)->inert);
 }
 
 /* Refuses what is not built where it was asked for; a mere default is only warned of. */
 static int check_built(enum setting setting, const struct setting_value *value, struct plan_report *report)
 {
 	const struct setting_spec *spec = setting_spec(setting);
-	struct item item = whole_value(value);
+	struct item item = kind_whole_text(value);
 	char quote[ERROR_QUOTE_SIZE];
 	char origin[128];
 
-	(void)setting_origin(origin, sizeof origin, value);
-	if (setting == SETTING_INTERCEPTION_MODE ? !item_is(&item, "TPROXY") : spec->inert == NULL || is_inert(setting, value))
+	if (spec->inert == NULL || is_inert(setting, value))
 		return 0;
+	(void)setting_origin(origin, sizeof origin, value);
 	(void)error_quote(quote, item.text, item.length);
 	if (value->way == SETTING_WAY_DEFAULT) {
-		warn(report, "%s is %s, which is not built yet and has no effect", origin, quote);
+		plan_warn(report, "%s is %s, which is not built yet and has no effect", origin, quote);
 		return 0;
 	}
-	return error_set(&report->error, EINVAL, "%s: %s is not built yet; valid: %s", origin, quote,
-		setting == SETTING_INTERCEPTION_MODE ? "REDIRECT, NONE"
-		: *spec->inert == '\0'               ? "nothing, or the setting left out"
-						     : spec->inert);
-}
-
-/* Which of the plan's lists a setting fills. */
-static struct sink sink_of(enum setting setting, struct redirect_plan *plan)
-{
-	switch (setting) {
-	case SETTING_INCLUDE_OUTBOUND_IP_RANGES:
-		return (struct sink){&plan->lists[PLAN_INCLUDED_IPV4], &plan->lists[PLAN_INCLUDED_IPV6], false};
-	case SETTING_EXCLUDE_OUTBOUND_IP_RANGES:
-		return (struct sink){&plan->lists[PLAN_EXCLUDED_IPV4], &plan->lists[PLAN_EXCLUDED_IPV6], false};
-	case SETTING_INCLUDE_OUTBOUND_PORTS:
-		return (struct sink){&plan->lists[PLAN_INCLUDED_PORTS], NULL, false};
-	case SETTING_EXCLUDE_OUTBOUND_PORTS:
-		return (struct sink){&plan->lists[PLAN_EXCLUDED_PORTS], NULL, false};
-	case SETTING_EXCLUDE_INTERFACES:
-		return (struct sink){&plan->lists[PLAN_EXCLUDED_INTERFACES], NULL, false};
-	case SETTING_PROXY_UID:
-		return (struct sink){&plan->lists[PLAN_PROXY_UIDS], NULL, false};
-	case SETTING_PROXY_GID:
-		return (struct sink){&plan->lists[PLAN_PROXY_GIDS], NULL, false};
-	default:
-		return (struct sink){NULL, NULL, false};
-	}
+	return error_set(&report->error, EINVAL, "%s: %s is not built yet; valid: %s", origin, quote, spec->inert);
 }
 
 /* Reads one setting that holds exactly one number or range into an interval. An empty text is the default's. */
-static int read_one(const struct setting_value *value, const char *fallback, enum setting_kind kind, size_t key_size,
+static int read_one(enum setting setting, const struct setting_value *value, size_t key_size,
 	struct interval *ret_interval, struct error *e)
 {
+	const struct setting_spec *spec = setting_spec(setting);
 	struct setting_value given = *value;
 	struct interval_list list;
-	struct sink sink = {&list, NULL, false};
-	bool all;
+	struct kind_sink sink = {.list = &list};
 	int rc;
 
-	if (whole_value(value).length == 0) {
-		given.text = fallback;
-		given.length = strlen(fallback);
+	if (kind_whole_text(value).length == 0) {
+		given.text = spec->pod_default;
+		given.length = strlen(spec->pod_default);
 	}
 	interval_list_init(&list, key_size);
-	rc = read_value(&given, kind, &sink, &all, e);
+	rc = kind_read(&given, spec->kind, &sink, e);
 	if (rc == 0)
 		*ret_interval = list.items[0];
 	interval_list_free(&list);
 	return rc;
 }
 
+static int read_number(enum setting setting, const struct setting_value *value, uint32_t *ret_number, struct error *e)
+{
+	struct interval number = {0};
+	int rc = read_one(setting, value, 4, &number, e);
+
+	if (rc == 0)
+		*ret_number = (uint32_t)number.first[0] << 24 | (uint32_t)number.first[1] << 16 |
+			      (uint32_t)number.first[2] << 8 | number.first[3];
+	return rc;
+}
+
+static int read_port(enum setting setting, const struct setting_value *value, uint16_t *ret_port, struct error *e)
+{
+	uint32_t port = 0;
+	int rc = read_number(setting, value, &port, e);
+
+	if (rc == 0)
+		*ret_port = (uint16_t)port;
+	return rc;
+}
+
+static int read_table(const struct setting_value *value, uint32_t *ret_table, struct error *e)
+{
+	char origin[128];
+	int rc = read_number(SETTING_TPROXY_ROUTE_TABLE, value, ret_table, e);
+
+	if (rc == 0 && *ret_table >= ROUTE_TABLE_DEFAULT && *ret_table <= ROUTE_TABLE_LOCAL)
+		rc = error_set(e, EINVAL, "%s: table %u is the system's own; valid: one number, but not 253, 254, 255",
+			setting_origin(origin, sizeof origin, value), *ret_table);
+	return rc;
+}
+
+static void take_mode(const struct setting_value *value, struct redirect_plan *plan)
+{
+	struct item item = kind_whole_text(value);
+
+	plan->interception = kind_item_is(&item, "NONE")     ? PLAN_INTERCEPTION_NONE
+			     : kind_item_is(&item, "TPROXY") ? PLAN_INTERCEPTION_TPROXY
+							     : PLAN_INTERCEPTION_REDIRECT;
+}
+
+/* What a setting says beside what its lists hold. DNS: on is SERVERS until "all servers" makes it ALL. */
+static void take_flags(enum setting setting, const struct setting_value *value, const struct kind_sink *sink,
+	struct redirect_plan *plan)
+{
+	switch (setting) {
+	case SETTING_INTERCEPTION_MODE:
+		take_mode(value, plan);
+		break;
+	case SETTING_INCLUDE_OUTBOUND_IP_RANGES:
+		plan->include_everything = sink->all;
+		plan->include_loopback = sink->loopback;
+		break;
+	case SETTING_INCLUDE_INBOUND_PORTS:
+		plan->include_all_inbound = sink->all;
+		break;
+	case SETTING_INCLUDE_OWNER_GROUPS:
+		plan->include_all_groups = sink->all;
+		break;
+	case SETTING_DROP_INVALID:
+		plan->drop_invalid = sink->on;
+		break;
+	case SETTING_DNS_CAPTURE:
+		plan->dns = sink->on ? PLAN_DNS_SERVERS : PLAN_DNS_OFF;
+		break;
+	case SETTING_CAPTURE_ALL_DNS:
+		if (sink->on && plan->dns == PLAN_DNS_SERVERS)
+			plan->dns = PLAN_DNS_ALL;
+		break;
+	default:
+		break;
+	}
+}
+
+static_assert(SETTING_DNS_CAPTURE < SETTING_CAPTURE_ALL_DNS, "whether is read before whose");
+
 static int read_setting(enum setting setting, const struct setting_value *value, struct redirect_plan *plan,
 	struct error *e)
 {
-	const struct setting_spec *spec = setting_spec(setting);
-	struct sink sink = sink_of(setting, plan);
-	struct interval port;
-	struct item item;
-	bool all = false;
+	const struct lists *lists = &lists_of[setting];
+	struct kind_sink sink = {.list = lists->list < 0 ? NULL : &plan->lists[lists->list],
+		.list6 = lists->list6 < 0 ? NULL : &plan->lists[lists->list6]};
 	int rc;
 
-	if (setting == SETTING_LOOPBACK_CIDR)
-		return read_one(value, spec->pod_default, spec->kind, 4, &plan->loopback, e);
-	if (setting == SETTING_PROXY_PORT) {
-		rc = read_one(value, spec->pod_default, spec->kind, 2, &port, e);
+	switch (setting) {
+	case SETTING_LOOPBACK_CIDR:
+		return read_one(setting, value, 4, &plan->loopback, e);
+	case SETTING_PROXY_PORT:
+		return read_port(setting, value, &plan->proxy_port, e);
+	case SETTING_INBOUND_PORT:
+		return read_port(setting, value, &plan->inbound_port, e);
+	case SETTING_INBOUND_TUNNEL_PORT:
+		return read_port(setting, value, &plan->tunnel_port, e);
+	case SETTING_TPROXY_MARK:
+		return read_number(setting, value, &plan->tproxy_mark, e);
+	case SETTING_TPROXY_ROUTE_TABLE:
+		return read_table(value, &plan->tproxy_table, e);
+	default:
+		rc = kind_read(value, setting_spec(setting)->kind, &sink, e);
 		if (rc == 0)
-			plan->proxy_port = (uint16_t)(port.first[0] << 8 | port.first[1]);
+			take_flags(setting, value, &sink, plan);
 		return rc;
 	}
-	rc = read_value(value, spec->kind, &sink, &all, e);
-	if (rc < 0)
-		return rc;
-	if (setting == SETTING_INCLUDE_OUTBOUND_IP_RANGES) {
-		plan->include_everything = all;
-		plan->include_loopback = sink.loopback;
-	} else if (setting == SETTING_INTERCEPTION_MODE) {
-		item = whole_value(value);
-		plan->interception = item_is(&item, "NONE") ? PLAN_INTERCEPTION_NONE : PLAN_INTERCEPTION_REDIRECT;
-	}
-	return 0;
 }
 
 /* An empty list of user IDs is the default's; an empty list of group IDs is that of the user IDs, as in Istio. */
@@ -367,34 +243,19 @@ static int complete_ids(struct redirect_plan *plan, struct error *e)
 	return rc < 0 ? error_set(e, -rc, "no memory for the proxy's IDs") : 0;
 }
 
-static bool is_given(const struct settings *settings, enum setting setting)
+/* DNS that no server is known for, or whose port is excluded, is not captured; then port 53 is a port like any other. */
+static void complete_dns(struct redirect_plan *plan)
 {
-	return settings->values[setting].way != SETTING_WAY_DEFAULT && whole_value(&settings->values[setting]).length > 0;
-}
+	static const uint8_t port[2] = {0, 53};
 
-/* What a user would take for a protection or a bypass, and is none. */
-static void warn_of_no_effect(const struct settings *settings, const struct redirect_plan *plan,
-	struct plan_report *report)
-{
-	static const enum setting bypasses[] = {SETTING_EXCLUDE_OUTBOUND_IP_RANGES, SETTING_EXCLUDE_OUTBOUND_PORTS,
-		SETTING_EXCLUDE_INTERFACES};
-	bool captures = plan->include_everything || plan->lists[PLAN_INCLUDED_PORTS].count > 0 ||
-			plan->lists[PLAN_INCLUDED_IPV4].count > 0 || plan->lists[PLAN_INCLUDED_IPV6].count > 0;
-	char origin[128];
-
-	if (!captures)
-		warn(report, "no range and no port is included: nothing is redirected");
-	for (size_t i = 0; !captures && i < sizeof bypasses / sizeof *bypasses; i++)
-		if (is_given(settings, bypasses[i]))
-			warn(report, "%s has no effect: nothing is redirected",
-				setting_origin(origin, sizeof origin, &settings->values[bypasses[i]]));
-	if (plan->include_everything && plan->lists[PLAN_INCLUDED_PORTS].count > 0 &&
-		plan->lists[PLAN_EXCLUDED_IPV4].count + plan->lists[PLAN_EXCLUDED_IPV6].count == 0)
-		warn(report, "%s has no effect: every range is included",
-			setting_origin(origin, sizeof origin, &settings->values[SETTING_INCLUDE_OUTBOUND_PORTS]));
-	if (is_given(settings, SETTING_EXCLUDE_INBOUND_PORTS))
-		warn(report, "%s has no effect: nothing inbound is captured",
-			setting_origin(origin, sizeof origin, &settings->values[SETTING_EXCLUDE_INBOUND_PORTS]));
+	if (interval_list_find(&plan->lists[PLAN_EXCLUDED_PORTS], port) != NULL)
+		plan->dns = PLAN_DNS_OFF;
+	if (plan->dns == PLAN_DNS_SERVERS && plan->lists[PLAN_DNS_IPV4].count + plan->lists[PLAN_DNS_IPV6].count == 0)
+		plan->dns = PLAN_DNS_OFF;
+	if (plan->dns != PLAN_DNS_SERVERS) {
+		interval_list_free(&plan->lists[PLAN_DNS_IPV4]);
+		interval_list_free(&plan->lists[PLAN_DNS_IPV6]);
+	}
 }
 
 static void plan_init(struct redirect_plan *plan)
@@ -403,6 +264,7 @@ static void plan_init(struct redirect_plan *plan)
 	for (enum plan_list l = 0; l < PLAN_LIST_COUNT; l++)
 		interval_list_init(&plan->lists[l], list_key_sizes[l]);
 	plan->lists[PLAN_EXCLUDED_INTERFACES].keep_apart = true;
+	plan->lists[PLAN_VIRTUAL_INTERFACES].keep_apart = true;
 }
 
 static int fill(const struct settings *settings, struct redirect_plan *plan, struct plan_report *report)
@@ -432,8 +294,9 @@ int plan_build(const struct settings *settings, struct redirect_plan *ret_plan, 
 	}
 	for (enum plan_list l = 0; l < PLAN_LIST_COUNT; l++)
 		interval_list_merge(&plan.lists[l]);
+	complete_dns(&plan);
 	if (plan.interception != PLAN_INTERCEPTION_NONE)
-		warn_of_no_effect(settings, &plan, report);
+		plan_warn_of_no_effect(settings, &plan, report);
 	*ret_plan = plan;
 	return 0;
 }
@@ -446,12 +309,26 @@ void plan_free(struct redirect_plan *plan)
 
 bool plan_equal(const struct redirect_plan *a, const struct redirect_plan *b)
 {
-	if (a->interception != b->interception || a->proxy_port != b->proxy_port ||
-		a->include_everything != b->include_everything || a->include_loopback != b->include_loopback ||
+	if (a->interception != b->interception || a->proxy_port != b->proxy_port || a->inbound_port != b->inbound_port ||
+		a->tunnel_port != b->tunnel_port || a->include_everything != b->include_everything ||
+		a->include_loopback != b->include_loopback || a->include_all_inbound != b->include_all_inbound ||
+		a->include_all_groups != b->include_all_groups || a->drop_invalid != b->drop_invalid || a->dns != b->dns ||
+		a->tproxy_mark != b->tproxy_mark || a->tproxy_table != b->tproxy_table ||
 		memcmp(&a->loopback, &b->loopback, sizeof a->loopback) != 0)
 		return false;
 	for (enum plan_list l = 0; l < PLAN_LIST_COUNT; l++)
 		if (!interval_list_equal(&a->lists[l], &b->lists[l]))
 			return false;
 	return true;
+}
+
+bool plan_captures_outbound(const struct redirect_plan *plan)
+{
+	return plan->include_everything || plan->lists[PLAN_INCLUDED_PORTS].count > 0 ||
+	       plan->lists[PLAN_INCLUDED_IPV4].count > 0 || plan->lists[PLAN_INCLUDED_IPV6].count > 0;
+}
+
+bool plan_captures_inbound(const struct redirect_plan *plan)
+{
+	return plan->include_all_inbound || plan->lists[PLAN_INCLUDED_INBOUND_PORTS].count > 0;
 }

@@ -93,10 +93,22 @@ const char *rule_value_format(char out[RULE_VALUE_SIZE], enum rule_field field, 
 {
 	switch (field) {
 	case RULE_FIELD_OIFNAME:
+	case RULE_FIELD_IIFNAME:
 		format_name(out, interval);
 		break;
 	case RULE_FIELD_L4PROTO:
 		(void)snprintf(out, RULE_VALUE_SIZE, "%s", interval->first[0] == IPPROTO_TCP ? "tcp" : "udp");
+		break;
+	/* The only bits and directions that rules name. */
+	case RULE_FIELD_TCP_FLAGS:
+		(void)snprintf(out, RULE_VALUE_SIZE, "syn");
+		break;
+	case RULE_FIELD_CT_STATE:
+		(void)snprintf(out, RULE_VALUE_SIZE, "invalid");
+		break;
+	case RULE_FIELD_CT_DIRECTION:
+		(void)snprintf(out, RULE_VALUE_SIZE, "%s",
+			interval->first[0] == RULE_CT_DIRECTION_REPLY ? "reply" : "original");
 		break;
 	case RULE_FIELD_IPV4_SADDR:
 	case RULE_FIELD_IPV4_DADDR:

@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the plan to the rules. chain_outbound() is the order of decision; read it from top to bottom.
- *
- * The first rule that returns or redirects decides. The rules that return for pod-local connections stand before those
- * of the proxy's identity, and those before the ranges, so that no list of a user can send the proxy's own connections
- * back to itself.
+ * From the plan to the rules: the sets, and which chains there are. What the chains hold is in chain_outbound.c and
+ * chain_inbound.c.
  */
 #include "redirect/plan/ruleset.h"
 
+#include "redirect/plan/chain.h"
+
 #include <assert.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
 static const size_t field_sizes[] = {
 	[RULE_FIELD_L4PROTO] = 1,
 	[RULE_FIELD_OIFNAME] = 16,
+	[RULE_FIELD_IIFNAME] = 16,
 	[RULE_FIELD_SKUID] = 4,
 	[RULE_FIELD_SKGID] = 4,
+	[RULE_FIELD_MARK] = 4,
+	[RULE_FIELD_TH_DPORT] = 2,
 	[RULE_FIELD_TCP_DPORT] = 2,
+	[RULE_FIELD_TCP_FLAGS] = 1,
+	[RULE_FIELD_UDP_DPORT] = 2,
+	[RULE_FIELD_UDP_SPORT] = 2,
 	[RULE_FIELD_IPV4_SADDR] = 4,
 	[RULE_FIELD_IPV4_DADDR] = 4,
 	[RULE_FIELD_IPV6_SADDR] = 16,
 	[RULE_FIELD_IPV6_DADDR] = 16,
+	[RULE_FIELD_CT_MARK] = 4,
+	[RULE_FIELD_CT_DIRECTION] = 1,
+	[RULE_FIELD_CT_STATE] = 4,
 };
 static_assert(sizeof field_sizes / sizeof *field_sizes == RULE_FIELD_COUNT, "every field has a size");
 
@@ -37,6 +44,8 @@ static const struct rule_set set_of_list[] = {
 	[PLAN_PROXY_GIDS] = {"proxy_gids", RULE_FIELD_SKGID, SETTING_PROXY_GID, "the proxy runs as, by group", NULL},
 	[PLAN_EXCLUDED_INTERFACES] = {"excluded_interfaces", RULE_FIELD_OIFNAME, SETTING_EXCLUDE_INTERFACES,
 		"traffic.sidecar.istio.io/excludeInterfaces", NULL},
+	[PLAN_VIRTUAL_INTERFACES] = {"virtual_interfaces", RULE_FIELD_IIFNAME, SETTING_KUBEVIRT_INTERFACES,
+		"traffic.sidecar.istio.io/kubevirtInterfaces, istio.io/reroute-virtual-interfaces", NULL},
 	[PLAN_EXCLUDED_PORTS] = {"excluded_ports", RULE_FIELD_TCP_DPORT, SETTING_EXCLUDE_OUTBOUND_PORTS,
 		"traffic.sidecar.istio.io/excludeOutboundPorts", NULL},
 	[PLAN_INCLUDED_PORTS] = {"included_ports", RULE_FIELD_TCP_DPORT, SETTING_INCLUDE_OUTBOUND_PORTS,
@@ -49,12 +58,38 @@ static const struct rule_set set_of_list[] = {
 		"traffic.sidecar.istio.io/includeOutboundIPRanges", NULL},
 	[PLAN_INCLUDED_IPV6] = {"included_ipv6", RULE_FIELD_IPV6_DADDR, SETTING_INCLUDE_OUTBOUND_IP_RANGES,
 		"traffic.sidecar.istio.io/includeOutboundIPRanges", NULL},
+	[PLAN_EXCLUDED_GROUPS] = {"excluded_groups", RULE_FIELD_SKGID, SETTING_EXCLUDE_OWNER_GROUPS,
+		"weir.dev/excludeOwnerGroups", NULL},
+	[PLAN_INCLUDED_GROUPS] = {"included_groups", RULE_FIELD_SKGID, SETTING_INCLUDE_OWNER_GROUPS,
+		"weir.dev/includeOwnerGroups", NULL},
+	[PLAN_DNS_IPV4] = {"dns_servers_ipv4", RULE_FIELD_IPV4_DADDR, SETTING_DNS_SERVERS, "the pod's DNS servers",
+		NULL},
+	[PLAN_DNS_IPV6] = {"dns_servers_ipv6", RULE_FIELD_IPV6_DADDR, SETTING_DNS_SERVERS, "the pod's DNS servers",
+		NULL},
+	[PLAN_EXCLUDED_INBOUND_PORTS] = {"excluded_inbound_ports", RULE_FIELD_TCP_DPORT, SETTING_EXCLUDE_INBOUND_PORTS,
+		"traffic.sidecar.istio.io/excludeInboundPorts", NULL},
+	[PLAN_INCLUDED_INBOUND_PORTS] = {"included_inbound_ports", RULE_FIELD_TCP_DPORT, SETTING_INCLUDE_INBOUND_PORTS,
+		"traffic.sidecar.istio.io/includeInboundPorts", NULL},
 };
 static_assert(sizeof set_of_list / sizeof *set_of_list == PLAN_LIST_COUNT, "every list has a set");
 
 const struct rule_set *ruleset_set_of(enum plan_list list)
 {
 	return &set_of_list[list];
+}
+
+/*
+ * Only IDs: of what else there are lists, ranges are common, and a set of intervals that happens to hold none would
+ * change its kind with the first.
+ */
+bool rule_set_is_plain(const struct rule_set *set)
+{
+	if (set->field != RULE_FIELD_SKUID && set->field != RULE_FIELD_SKGID)
+		return false;
+	for (size_t i = 0; i < set->elements->count; i++)
+		if (memcmp(set->elements->items[i].first, set->elements->items[i].last, INTERVAL_KEY_MAX) != 0)
+			return false;
+	return true;
 }
 
 const struct rule_set *ruleset_find_set(const struct ruleset *ruleset, const char *name)
@@ -65,136 +100,12 @@ const struct rule_set *ruleset_find_set(const struct ruleset *ruleset, const cha
 	return NULL;
 }
 
-static struct rule *add_rule(struct rule_chain *chain, enum rule_verdict verdict, enum setting setting,
-	const char *comment)
+const struct rule_chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name)
 {
-	struct rule *rule = &chain->rules[chain->rule_count++];
-
-	assert(chain->rule_count <= RULESET_RULE_MAX);
-	*rule = (struct rule){.counted = true, .verdict = verdict, .setting = setting, .comment = comment};
-	return rule;
-}
-
-static void add_match(struct rule *rule, enum rule_field field, enum rule_operator op, const void *first,
-	const void *last)
-{
-	struct rule_match *match = &rule->matches[rule->match_count++];
-
-	assert(rule->match_count <= RULESET_MATCH_MAX);
-	*match = (struct rule_match){.field = field, .op = op};
-	memcpy(match->value.first, first, field_sizes[field]);
-	memcpy(match->value.last, last, field_sizes[field]);
-}
-
-static void match_l4proto(struct rule *rule, enum rule_operator op, uint8_t protocol)
-{
-	add_match(rule, RULE_FIELD_L4PROTO, op, &protocol, &protocol);
-}
-
-static void match_oifname(struct rule *rule, const char *name)
-{
-	uint8_t key[INTERVAL_KEY_MAX] = {0};
-
-	memcpy(key, name, strlen(name));
-	add_match(rule, RULE_FIELD_OIFNAME, RULE_IS, key, key);
-}
-
-static void match_set(struct rule *rule, enum plan_list list)
-{
-	rule->matches[rule->match_count++] = (struct rule_match){
-		.field = set_of_list[list].field, .op = RULE_IN_SET, .set = set_of_list[list].name};
-	assert(rule->match_count <= RULESET_MATCH_MAX);
-}
-
-/* A rule about one of the plan's lists; none where the list is empty. */
-static void bypass(struct rule_chain *chain, const struct redirect_plan *plan, enum plan_list list, const char *comment)
-{
-	if (plan->lists[list].count > 0)
-		match_set(add_rule(chain, RULE_RETURN, set_of_list[list].setting, comment), list);
-}
-
-/*
- * Redirects; what else must match is added to the rule that it returns. nft wants the protocol in the same rule as the
- * port to redirect to, although the chain's first rule has settled it; a match of ports implies it.
- */
-static struct rule *redirect(struct rule_chain *chain, const struct redirect_plan *plan, enum setting setting,
-	bool of_ports, const char *comment)
-{
-	struct rule *rule = add_rule(chain, RULE_REDIRECT, setting, comment);
-
-	if (!of_ports)
-		match_l4proto(rule, RULE_IS, IPPROTO_TCP);
-	rule->port = plan->proxy_port;
-	return rule;
-}
-
-static void capture(struct rule_chain *chain, const struct redirect_plan *plan, enum plan_list list,
-	const char *comment)
-{
-	const struct rule_set *set = &set_of_list[list];
-
-	if (plan->lists[list].count > 0)
-		match_set(redirect(chain, plan, set->setting, set->field == RULE_FIELD_TCP_DPORT, comment), list);
-}
-
-/*
- * Connections that do not leave the pod. Where an included range is on loopback, somebody wants such connections to be
- * captured: then only those to the loopback address itself, and those from Istio's inbound passthrough address, which
- * would loop, are left alone (the ranges decide about the rest).
- */
-static void chain_pod_local(struct rule_chain *chain, const struct redirect_plan *plan)
-{
-	static const uint8_t passthrough4[4] = {127, 0, 0, 6};
-	static const uint8_t passthrough6[16] = {[15] = 6};
-	static const uint8_t localhost6[16] = {[15] = 1};
-	struct rule *rule;
-	bool single = memcmp(plan->loopback.first, plan->loopback.last, 4) == 0;
-
-	if (!plan->include_loopback) {
-		match_oifname(add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod"), "lo");
-		return;
-	}
-	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod: from inbound passthrough");
-	match_oifname(rule, "lo");
-	add_match(rule, RULE_FIELD_IPV4_SADDR, RULE_IS, passthrough4, passthrough4);
-	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod: from inbound passthrough");
-	match_oifname(rule, "lo");
-	add_match(rule, RULE_FIELD_IPV6_SADDR, RULE_IS, passthrough6, passthrough6);
-	rule = add_rule(chain, RULE_RETURN, SETTING_LOOPBACK_CIDR, "stays in the pod: loopbackCIDR");
-	add_match(rule, RULE_FIELD_IPV4_DADDR, single ? RULE_IS : RULE_WITHIN, plan->loopback.first,
-		plan->loopback.last);
-	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "stays in the pod");
-	add_match(rule, RULE_FIELD_IPV6_DADDR, RULE_IS, localhost6, localhost6);
-}
-
-static void chain_outbound(struct rule_chain *chain, const struct redirect_plan *plan)
-{
-	struct rule *rule;
-
-	chain->name = "outbound";
-	chain->priority = RULESET_PRIORITY_OUTBOUND;
-
-	rule = add_rule(chain, RULE_RETURN, SETTING_COUNT, "only TCP is redirected");
-	rule->counted = false;
-	match_l4proto(rule, RULE_IS_NOT, IPPROTO_TCP);
-
-	bypass(chain, plan, PLAN_EXCLUDED_INTERFACES, "bypass: excludeInterfaces");
-	bypass(chain, plan, PLAN_EXCLUDED_PORTS, "bypass: excludeOutboundPorts");
-	chain_pod_local(chain, plan);
-	bypass(chain, plan, PLAN_PROXY_UIDS, "the proxy's own connections");
-	bypass(chain, plan, PLAN_PROXY_GIDS, "the proxy's own connections, by group");
-	bypass(chain, plan, PLAN_EXCLUDED_IPV4, "bypass: excludeOutboundIPRanges");
-	bypass(chain, plan, PLAN_EXCLUDED_IPV6, "bypass: excludeOutboundIPRanges");
-
-	capture(chain, plan, PLAN_INCLUDED_PORTS, "to the proxy: includeOutboundPorts");
-	if (plan->include_everything) {
-		(void)redirect(chain, plan, SETTING_INCLUDE_OUTBOUND_IP_RANGES, false,
-			"to the proxy: includeOutboundIPRanges is *");
-		return;
-	}
-	capture(chain, plan, PLAN_INCLUDED_IPV4, "to the proxy: includeOutboundIPRanges");
-	capture(chain, plan, PLAN_INCLUDED_IPV6, "to the proxy: includeOutboundIPRanges");
-	(void)add_rule(chain, RULE_CONTINUE, SETTING_INCLUDE_OUTBOUND_IP_RANGES, "bypass: everything else");
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		if (strcmp(ruleset->chains[i].name, name) == 0)
+			return &ruleset->chains[i];
+	return NULL;
 }
 
 /* Bytes at `text` that are whole characters of UTF-8, at most `limit`. */
@@ -222,19 +133,44 @@ static void set_comment(struct ruleset *ruleset, const char *owner)
 	memcpy(ruleset->comment, text, strlen(text) + 1);
 }
 
+/* Of each list that a rule looks into. */
+static void add_sets(const struct chain_builder *b)
+{
+	struct ruleset *ruleset = b->ruleset;
+
+	for (enum plan_list l = 0; l < PLAN_LIST_COUNT; l++) {
+		if (!b->used[l])
+			continue;
+		ruleset->sets[ruleset->set_count] = set_of_list[l];
+		ruleset->sets[ruleset->set_count++].elements = &b->plan->lists[l];
+	}
+}
+
+static struct rule_routing routing(const struct redirect_plan *plan)
+{
+	bool inbound = plan_captures_inbound(plan);
+
+	return (struct rule_routing){
+		.tproxy = inbound && plan->interception == PLAN_INTERCEPTION_TPROXY,
+		.mark = plan->tproxy_mark,
+		.table = plan->tproxy_table,
+		.passthrough_address = inbound,
+	};
+}
+
 void ruleset_build(const struct redirect_plan *plan, const char *owner, struct ruleset *ret_ruleset)
 {
-	assert(plan->interception != PLAN_INTERCEPTION_NONE);
-	*ret_ruleset = (struct ruleset){.chain_count = 1};
-	set_comment(ret_ruleset, owner);
-	for (enum plan_list l = 0; l < PLAN_LIST_COUNT; l++) {
-		struct rule_set *set = &ret_ruleset->sets[ret_ruleset->set_count];
+	struct chain_builder b = {.ruleset = ret_ruleset, .plan = plan};
 
-		if (plan->lists[l].count == 0)
-			continue;
-		*set = set_of_list[l];
-		set->elements = &plan->lists[l];
-		ret_ruleset->set_count++;
-	}
-	chain_outbound(&ret_ruleset->chains[0], plan);
+	assert(plan->interception != PLAN_INTERCEPTION_NONE);
+	ret_ruleset->set_count = ret_ruleset->chain_count = ret_ruleset->rule_count = 0;
+	ret_ruleset->routing = routing(plan);
+	set_comment(ret_ruleset, owner);
+	chain_build_outbound(&b);
+	chain_build_inbound(&b);
+	chain_build_virtual(&b);
+	chain_build_tproxy(&b);
+	chain_build_invalid(&b);
+	chain_build_dns_zones(&b);
+	add_sets(&b);
 }

@@ -30,6 +30,7 @@ enum setting {
 	SETTING_REROUTE_VIRTUAL_INTERFACES,
 	SETTING_DNS_CAPTURE,
 	SETTING_CAPTURE_ALL_DNS,
+	SETTING_DNS_SERVERS,
 	SETTING_DROP_INVALID,
 	SETTING_INCLUDE_OWNER_GROUPS,
 	SETTING_EXCLUDE_OWNER_GROUPS,
@@ -52,6 +53,7 @@ enum setting_way {
 	SETTING_WAY_ANNOTATION,
 	SETTING_WAY_FLAG,
 	SETTING_WAY_ENVIRONMENT,
+	SETTING_WAY_FILE, /* the system's own, as /etc/resolv.conf */
 };
 
 /* What a setting's text may be. */
@@ -63,11 +65,12 @@ enum setting_kind {
 	SETTING_KIND_PORTS_ALL,   /* the same, or "*" */
 	SETTING_KIND_INTERFACES,  /* interface names and patterns */
 	SETTING_KIND_IDS,         /* user or group IDs and ranges of them */
-	SETTING_KIND_GROUPS,      /* group names and IDs, or "*" */
+	SETTING_KIND_GROUPS,      /* IDs of groups and ranges of them, or "*" */
+	SETTING_KIND_GROUPS_ONLY, /* the same, but not "*" */
 	SETTING_KIND_SWITCH,      /* true or false, as Go's strconv.ParseBool */
 	SETTING_KIND_CONTAINMENT, /* off, audit, strict */
 	SETTING_KIND_PORT,        /* one port, not 0 */
-	SETTING_KIND_NUMBER,      /* one 32-bit number */
+	SETTING_KIND_NUMBER,      /* one 32-bit number, not 0 */
 	SETTING_KIND_LOOPBACK,    /* an IPv4 CIDR inside 127.0.0.0/8 */
 	SETTING_KIND_COUNT
 };

@@ -110,6 +110,7 @@ static bool is_list(enum setting_kind kind)
 	case SETTING_KIND_INTERFACES:
 	case SETTING_KIND_IDS:
 	case SETTING_KIND_GROUPS:
+	case SETTING_KIND_GROUPS_ONLY:
 		return true;
 	default:
 		return false;

@@ -7,6 +7,7 @@ burst=200
 connect_rounds=2000
 connect_ranges=50000
 range_counts=(10000 100000)
+list_items=1000
 
 # The stdin of ADD as containerd sends it, for a pod with ordinary annotations.
 write_stdin() {
@@ -53,6 +54,13 @@ write_ranges() {
 		shuf --random-source=<(yes) >"$work/ranges.$1"
 }
 
+# write_lists COUNT - numbers for ports and IDs, and names of interfaces, none of which touch.
+write_lists() {
+	seq 20000 2 $((19998 + 2 * $1)) >"$work/ports.$1"
+	seq 100000 2 $((99998 + 2 * $1)) >"$work/ids.$1"
+	seq 1 "$1" | sed 's/^/vif/' >"$work/names.$1"
+}
+
 # nft_text NAME WEIR-INIT-ARGUMENT... - in a file, what nft is to load for the same rules.
 nft_text() {
 	"$build/weir-init" --dry-run "${@:2}" >"$work/$1.all" || die "weir-init --dry-run failed"
@@ -81,6 +89,7 @@ measure_add() {
 		-- add.floor-static cni "$work/stdin.json" "$tools/floor-static" \
 		-- add.weir cni "$work/stdin.json" "$build/weir-cni" \
 		-- add.init in /dev/null "$build/weir-init" "${ordinary[@]}" \
+		-- add.backend in /dev/null "$build/weir-init" --backend iptables "${ordinary[@]}" \
 		-- add.nft in /dev/null "$nft" -f "$work/ordinary.nft" \
 		-- add.iptables in /dev/null "$iptables" "$work/ordinary.iptables" "${static[@]}"
 }
@@ -117,6 +126,21 @@ measure_ranges() {
 		-- "check$1.nft" told /dev/null bash -c "$with_rules" bash "$init" "$list" nft list table inet weir
 }
 
+# Every list that there is, long: ranges, ports, IDs, interfaces, both directions.
+measure_lists() {
+	local init=$build/weir-init
+	[ ! -x "$build/static/weir-init" ] || init=$build/static/weir-init
+	write_ranges "$list_items"
+	write_lists "$list_items"
+	lists=(-i '*' -x "@$work/ranges.$list_items" -o "@$work/ports.$list_items" -c "@$work/names.$list_items" \
+		-u "@$work/ids.$list_items" -g "@$work/ids.$list_items" -b '*' -d "@$work/ports.$list_items")
+	nft_text lists "${lists[@]}"
+	launch 30 20 30 \
+		-- lists.weir in /dev/null "$init" "${lists[@]}" \
+		-- lists.nft in /dev/null "$(command -v nft)" -f "$work/lists.nft" \
+		-- lists.backend in /dev/null "$init" --backend iptables "${lists[@]}"
+}
+
 # A way to anywhere, for the kernel looks for a route before it redirects; nobody is at the other end.
 add_connect_namespace() {
 	add_namespace "$1"
@@ -134,6 +158,11 @@ measure_connect() {
 	add_connect_namespace empty
 	add_connect_namespace set
 	add_connect_namespace rules
+	add_connect_namespace lists
+	add_connect_namespace backend
+	inside lists "$build/weir-init" "${lists[@]}" 2>"$work/init.log" || die "weir-init failed: $(cat "$work/init.log")"
+	inside backend "$build/weir-init" --backend iptables -i '*' 2>"$work/init.log" ||
+		die "weir-init failed: $(cat "$work/init.log")"
 	inside empty "$build/weir-init" -i '*' 2>"$work/init.log" || die "weir-init failed: $(cat "$work/init.log")"
 	inside set "$build/weir-init" -i '*' -x "@$work/ranges.$connect_ranges" 2>"$work/init.log" ||
 		die "weir-init failed: $(cat "$work/init.log")"
@@ -145,7 +174,8 @@ measure_connect() {
 	inside rules iptables-restore "$work/rules.iptables" || die "iptables-restore failed"
 	settle
 	bounded 60 "$tools/connect" "$connect_rounds" 198.18.0.1 80 15001 connect.empty "/run/netns/$prefix-empty" \
-		connect.weir "/run/netns/$prefix-set" connect.rules "/run/netns/$prefix-rules" >"$work/connect.out" ||
+		connect.weir "/run/netns/$prefix-set" connect.rules "/run/netns/$prefix-rules" \
+		connect.lists "/run/netns/$prefix-lists" connect.backend "/run/netns/$prefix-backend" >"$work/connect.out" ||
 		die "connecting failed"
 	cat "$work/connect.out" >>"$notes"
 }
@@ -158,6 +188,8 @@ measure_redirect() {
 	printf 'measuring: many ranges\n' >&2
 	measure_ranges "${range_counts[0]}" 20 15
 	measure_ranges "${range_counts[1]}" 5 30
+	printf 'measuring: long lists of everything\n' >&2
+	measure_lists
 	printf 'measuring: connections through %s ranges\n' "$connect_ranges" >&2
 	measure_connect
 }
@@ -172,6 +204,7 @@ print_redirect() {
 	row "ADD, whole process, p99" add.weir.p99 us "nft -f, same rules" add.nft.p99
 	row "ADD, CPU" add.weir.cpu us "nft -f, same rules" add.nft.cpu
 	row "weir-init, whole process" add.init.median us "nft -f, same rules" add.nft.median
+	row "weir-init --backend iptables, both families" add.backend.median us "iptables-restore, one family" add.iptables.median
 	row "$burst ADDs at once, p99" burst.weir.p99 us "a single ADD" "$burst_single.median" "< 10"
 	row "$burst ADDs at once, p99" burst.weir.p99 us "floor, $burst at once" burst.floor.p99
 	row "$burst ADDs at once, p99" burst.weir.p99 us "nft -f, $burst at once" burst.nft.p99
@@ -182,6 +215,10 @@ print_redirect() {
 		row "$count ranges read back and compared" "check$count.weir.median" us "nft list table" "check$count.nft.median"
 		row "$count ranges, memory at its peak" "ranges$count.weir.memory" kB "nft -f, same rules" "ranges$count.nft.memory"
 	done
+	row "seven lists of $list_items applied" lists.weir.median us "nft -f, same rules" lists.nft.median
+	row "seven lists of $list_items, --backend iptables" lists.backend.median us "weir-init, nf_tables" lists.weir.median
+	row "connection through seven lists of $list_items" connect.lists.median us "empty lists" connect.empty.median "< 1.10"
+	row "connection, --backend iptables" connect.backend.median us "nf_tables" connect.empty.median
 	row "connection through $connect_ranges ranges" connect.weir.median us "an empty list" connect.empty.median "< 1.10"
 	row "connection through $connect_ranges ranges, p99" connect.weir.p99 us "an empty list" connect.empty.p99
 	row "connection through $connect_ranges ranges" connect.weir.median us "one iptables rule each" connect.rules.median

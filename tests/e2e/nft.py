@@ -13,13 +13,14 @@ from functools import partial
 import node
 from harness import run
 from node import BUILD, expect, expect_texts
-from rules import FULL
+from rules import FULL, WHOLE
 
 ROOT = os.path.realpath(os.environ["WEIR_ROOT"])
 PROGRAMS = {"this system's nft": ("nft",), "Debian 13's nft": ("chroot", ROOT, "/usr/sbin/nft"),
             "sid's nft": ("chroot", f"{ROOT}/sid", "/usr/sbin/nft")}
 SETS = ["excluded_interfaces", "excluded_ipv4", "excluded_ipv6", "excluded_ports", "included_ipv4", "included_ipv6",
         "included_ports", "proxy_gids", "proxy_uids"]
+CHAINS = ["outbound", "inbound", "virtual", "tproxy_inbound", "tproxy_answers", "invalid", "dns_zone", "dns_zone_virtual"]
 
 
 def prepare():
@@ -53,10 +54,20 @@ def reads_what_it_lists(program):
     nft(program, "-c", "-f", "-", text=listing)
 
 
+def lists_every_chain(program):
+    node.in_node("ip", "link", "set", "lo", "up")
+    node.in_node(f"{BUILD}/weir-init", *WHOLE)
+    text = nft(program, "list", "table", "inet", "weir")
+    expect("chains", re.findall(r"^\tchain (\w+)", text, re.M), CHAINS)
+    nft(program, "-c", "-f", "-", text=text)
+    node.in_node(f"{BUILD}/weir-init", "--check", *WHOLE)
+    node.in_node(f"{BUILD}/weir-init", *FULL)
+
+
 def tests():
     for program in PROGRAMS:
         version = run(*PROGRAMS[program], "--version").split()[1]
-        for test in (lists_every_set, reads_what_it_lists):
+        for test in (lists_every_set, reads_what_it_lists, lists_every_chain):
             yield f"{program}, {version}: {test.__name__}", partial(test, program)
 
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One setting's text, up to the nft text and the netlink batch. The first byte says which setting.
+ * One setting's text, beside others that let it show, up to nft's and iptables' text and the netlink batch. The first
+ * byte says which setting.
  */
 #include "tests/fuzz/fuzz.h"
 
+#include "redirect/iptables/backend.h"
 #include "redirect/nft/encode.h"
 #include "redirect/nft/text.h"
 #include "redirect/plan/plan.h"
@@ -12,11 +14,25 @@
 
 static struct plan_report report;
 
+/* Without these, marks, excluded ports and servers would come to nothing. */
+static const struct {
+	enum setting setting;
+	const char *text;
+} beside[] = {
+	{SETTING_INTERCEPTION_MODE, "TPROXY"},
+	{SETTING_INCLUDE_INBOUND_PORTS, "*"},
+	{SETTING_DNS_CAPTURE, "true"},
+	{SETTING_DNS_SERVERS, "10.0.0.53"},
+	{SETTING_KUBEVIRT_INTERFACES, "tap0"},
+};
+
 static int build(enum setting setting, enum setting_way way, const uint8_t *text, size_t size, struct redirect_plan *plan)
 {
 	struct settings settings;
 
 	settings_init_for_flags(&settings);
+	for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+		settings_set(&settings, beside[i].setting, SETTING_WAY_DEFAULT, "beside", beside[i].text, strlen(beside[i].text));
 	settings_set(&settings, setting, way, setting_name(setting), (const char *)text, size);
 	return plan_build(&settings, plan, &report);
 }
@@ -32,7 +48,7 @@ static void check_list(const struct interval_list *list)
 	}
 }
 
-/* Both ways of writing the rules take them, and what is written is text. */
+/* All ways of writing the rules take them, and what is written is text. */
 static void write_rules(const struct redirect_plan *plan)
 {
 	struct ruleset ruleset;
@@ -44,6 +60,9 @@ static void write_rules(const struct redirect_plan *plan)
 	ruleset_build(plan, "team-a/web-0", &ruleset);
 	FUZZ_CHECK(out != NULL);
 	nft_text_write(&ruleset, out);
+	/* One line a range. */
+	if (plan->lists[PLAN_INCLUDED_IPV6].count < 1000)
+		FUZZ_CHECK(iptables_write(&ruleset, out) == 0);
 	(void)fclose(out);
 	for (size_t i = 0; i < size; i++)
 		FUZZ_CHECK(text[i] == '\n' || text[i] == '\t' || (text[i] >= ' ' && text[i] <= '~'));

@@ -49,6 +49,18 @@ FILTER = """*filter
 -A OUTPUT -m mark --mark 0x7
 COMMIT
 """
+# As kube-proxy makes them for a service: what goes to it goes to one of its pods.
+KUBE = """*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-WEB - [0:0]
+:KUBE-SEP-ONE - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB
+-A KUBE-SVC-WEB -j KUBE-SEP-ONE
+-A KUBE-SEP-ONE -p tcp -m tcp -j DNAT --to-destination 10.1.2.3:8443
+COMMIT
+"""
 NFT = """table inet somebody {
 	map answers { type inet_service : inet_service; elements = { 7 : 8 }; }
 	set some { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }
@@ -71,13 +83,18 @@ FOREIGN = {
 CAPTURING = ["-i", "10.0.0.0/8", "-x", "10.9.0.0/16"]
 
 
-def weir(*arguments):
-    return in_namespace(POD, f"{BUILD}/weir-init", *arguments)
+def weir(*arguments, backend="nft"):
+    return in_namespace(POD, f"{BUILD}/weir-init", *arguments, "--backend", backend)
+
+
+def not_ours(text):
+    return "".join(line for line in text.splitlines(True) if "WEIR_" not in line)
 
 
 def clean():
+    weir("--cleanup-only")
     in_namespace(POD, "nft", "flush", "ruleset")
-    for table in ("nat", "filter"):
+    for table in ("nat", "filter", "mangle", "raw"):
         in_namespace(POD, "iptables-legacy", "-t", table, "-F")
         in_namespace(POD, "iptables-legacy", "-t", table, "-X")
 
@@ -93,7 +110,7 @@ def where_packets_go(listeners, title, expected):
             if (seen := probe(listeners, address, 80, identity)) != who]
 
 
-def test_order(listeners, kind):
+def test_order(listeners, kind, backend):
     """weir's decision stands; what it lets go is for the others to decide, whoever was there first."""
     load, text, save = FOREIGN[kind]
     expected = {("10.1.2.3", APP): "proxy", ("10.9.2.3", APP): "proxy:15101", ("10.1.2.3", PROXY): "direct"}
@@ -103,17 +120,17 @@ def test_order(listeners, kind):
     for weir_first in (False, True):
         clean()
         if weir_first:
-            weir(*CAPTURING)
+            weir(*CAPTURING, backend=backend)
         in_namespace(POD, *load, input=text)
         if not weir_first:
-            weir(*CAPTURING)
-        before = saved(save)
+            weir(*CAPTURING, backend=backend)
+        before = not_ours(saved(save))
         wrong += where_packets_go(listeners, f"weir {'first' if weir_first else 'second'}", expected)
-        weir(*CAPTURING, "-o", "7")
+        weir(*CAPTURING, "-o", "7", backend=backend)
         wrong += where_packets_go(listeners, "replaced", expected)
-        weir(*CAPTURING, "-o", "7")
-        weir("--cleanup-only")
-        if saved(save) != before:
+        weir(*CAPTURING, "-o", "7", backend=backend)
+        weir("--cleanup-only", backend=backend)
+        if not_ours(saved(save)) != before or "WEIR_" in saved(save):
             wrong.append(f"before\n{before}\nafter\n{saved(save)}")
         if (seen := probe(listeners, "10.1.2.3", 80, APP)) != "proxy:15101":
             wrong.append(f"after the cleanup, theirs: {seen}")
@@ -159,6 +176,58 @@ def test_docker_dns(listeners):
     return wrong
 
 
+def answered(address, port, identity, kind, listeners, where):
+    """Whether a query that one listener takes is answered to whoever sent it."""
+    child = packet.start_probe(address, port, identity, kind)
+    ready, _, _ = packet.select.select(list(listeners), [], [], packet.DEADLINE)
+    if ready and kind == socket.SOCK_DGRAM:
+        _, peer = ready[0].recvfrom(1)
+        ready[0].sendto(b"y", peer)
+    elif ready:
+        accepted, _ = ready[0].accept()
+        accepted.send(b"y")
+        accepted.close()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return bool(ready) and listeners[ready[0]] == where and status == 0
+
+
+def test_dns_capture_beside_docker(listeners, backend):
+    """Applications' queries go to the proxy, the proxy's to Docker's resolver; both are answered, from reused ports, too."""
+    clean()
+    wrong = []
+    opened = resolver(listeners)
+    in_namespace(POD, "iptables-nft-restore", "-n", input=DOCKER)
+    weir("-i", "*", "--redirect-dns", "--capture-all-dns", backend=backend)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        for identity, where in ((APP, "dns"), (PROXY, "local"), (APP, "dns")):
+            if not answered("127.0.0.11", 53, identity, kind, listeners, where):
+                wrong.append(f"{kind.name} as {identity}: not answered by {where}")
+    for sock in opened:
+        del listeners[sock]
+        sock.close()
+    clean()
+    return wrong
+
+
+def test_kube_proxy(listeners, flavour, backend):
+    """A service that is captured is the proxy's, by its own address; one that is let go is still a service."""
+    wrong = []
+    for arguments, app in ((["-i", "10.0.0.0/8"], "proxy"), (["-i", "10.0.0.0/8", "-x", "10.96.0.0/12"], "direct, but as 10.1.2.3:8443"),
+                           (["-b", "*"], "direct, but as 10.1.2.3:8443")):
+        clean()
+        in_namespace(POD, f"iptables-{flavour}-restore", "-n", input=KUBE)
+        before = saved([f"iptables-{flavour}-save"])
+        weir(*arguments, backend=backend)
+        wrong += where_packets_go(listeners, f"{arguments}", {
+            ("10.96.0.1", APP): app, ("10.96.0.1", PROXY): "direct, but as 10.1.2.3:8443"})
+        weir("--cleanup-only", backend=backend)
+        if [line for line in saved([f"iptables-{flavour}-save"]).splitlines() if "-A" in line] != [
+                line for line in before.splitlines() if "-A" in line]:
+            wrong.append(f"{arguments}: before {before}, after {saved([f'iptables-{flavour}-save'])}")
+    clean()
+    return wrong
+
+
 def test_filters(listeners):
     """A filter of somebody's still rejects, and weir keeps what it rejects from nobody."""
     wrong = []
@@ -182,7 +251,12 @@ def test_filters(listeners):
 
 def main():
     listeners = {}
-    tests = [(f"order_beside {kind}", partial(test_order, listeners, kind)) for kind in FOREIGN]
+    tests = [(f"order_beside {kind}, by {backend}", partial(test_order, listeners, kind, backend))
+             for kind in FOREIGN for backend in ("nft", "iptables") if "by nft" not in kind or backend == "nft"]
+    tests += [(f"dns_capture_beside_docker, by {backend}", partial(test_dns_capture_beside_docker, listeners, backend))
+              for backend in ("nft", "iptables")]
+    tests += [(f"kube_proxy by iptables-{flavour}, weir by {backend}", partial(test_kube_proxy, listeners, flavour, backend))
+              for flavour in ("nft", "legacy") for backend in ("nft", "iptables")]
     tests += [("docker_dns", partial(test_docker_dns, listeners)), ("filters", partial(test_filters, listeners))]
 
     def prepare():

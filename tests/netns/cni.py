@@ -69,6 +69,8 @@ def table():
 
 
 def clean():
+    """What weir has added, and what tests have."""
+    call("DEL", b"")
     netns("nft", "flush", "ruleset")
 
 
@@ -178,12 +180,19 @@ def test_keys(wrong):
 
 
 def test_every_key_has_its_effect(wrong):
+    netns("ip", "link", "set", "lo", "up")
     for keys, text in (
             ({"proxyUID": 77}, "elements = { 77 }"), ({"proxyUID": [77, "80-81"]}, "77, 80-81"),
             ({"proxyGID": "99"}, "elements = { 99 }"), ({"proxyPort": 15101}, ":15101"),
             ({"defaults": {"proxyPort": "15102"}}, ":15102"), ({"defaults": {"excludeOutboundPorts": [80, 443]}}, "80, 443"),
             ({"defaults": {"excludeOutboundIPRanges": "192.0.2.0/24"}}, "192.0.2.0/24"),
             ({"defaults": {"includeOutboundPorts": 8443}}, "8443"), ({"defaults": {"excludeInterfaces": "net1"}}, '"net1"'),
+            ({"defaults": {"includeInboundPorts": "80-90"}}, "elements = { 80-90 }"), ({"defaults": {"dropInvalid": True}}, "ct state invalid"),
+            ({"defaults": {"includeInboundPorts": "*", "excludeInboundPorts": 22}}, "elements = { 22 }"),
+            ({"defaults": {"kubevirtInterfaces": "tap0"}}, '"tap0"'), ({"defaults": {"reroute-virtual-interfaces": ["a", "b"]}}, '"b"'),
+            ({"defaults": {"dnsCapture": "true"}}, "DNS to any server"), ({"defaults": {"includeOwnerGroups": [7, 9]}}, "{ 7, 9 }"),
+            ({"defaults": {"excludeOwnerGroups": "7-9"}}, "7-9"), ({"defaults": {"includeInboundPorts": "*"}, "inboundPort": 15106}, ":15106"),
+            ({"defaults": {"includeInboundPorts": "*", "interceptionMode": "TPROXY"}, "tproxyMark": 77}, "mark set 0x0000004d"),
             ({"defaults": {"includeOutboundIPRanges": "127.0.0.0/8"}, "loopbackCIDR": "127.7.0.0/16"}, "127.7.0.0")):
         answer = call("ADD", config({"weir.dev/status": ""}, **keys))
         wrong.expect(f"{keys}", answer.status == 0 and text in table(), answer.out.decode() + table())
@@ -233,13 +242,71 @@ def test_which_pods(wrong):
     clean()
 
 
+def test_pods_of_istio(wrong):
+    """Its stamp captures inbound; ports of its probes are excluded whatever the pod excludes, as by its own plugin."""
+    istio = {"sidecar.istio.io/status": "{}"}
+    for annotations, texts in (
+            (istio, ["to the proxy: includeInboundPorts is *", "{ 15020-15021, 15090 }"]),
+            ({**istio, TRAFFIC + "excludeInboundPorts": "3306"}, ["includeInboundPorts is *", "{ 3306, 15020-15021, 15090 }"]),
+            ({**istio, TRAFFIC + "excludeInboundPorts": " "}, ["includeInboundPorts is *", "{ 15020-15021, 15090 }"]),
+            ({**istio, TRAFFIC + "includeInboundPorts": "80"}, ['comment "to the proxy: includeInboundPorts"', "{ 80 }"]),
+            ({**istio, TRAFFIC + "includeInboundPorts": ""}, ["includeOutboundIPRanges is *"]),
+            ({"weir.dev/status": "", TRAFFIC + "includeInboundPorts": "*", TRAFFIC + "excludeInboundPorts": "3306"}, ["{ 3306 }"])):
+        clean()
+        answer = call("ADD", config(annotations))
+        wrong.expect(f"{annotations}", answer.status == 0 and all(text in table() for text in texts), answer.out.decode() + table())
+        wrong.expect(f"{annotations}", ("chain inbound" in table()) == (annotations.get(TRAFFIC + "includeInboundPorts") != ""), table())
+        wrong.code(f"CHECK {annotations}", call("CHECK", config(annotations)), 0)
+    bad = {**istio, TRAFFIC + "excludeInboundPorts": "80,x"}
+    wrong.code("named by its place", call("ADD", config(bad)), 100, 'item 2, "x": not a decimal number')
+    call("DEL", config(istio))
+
+
+def routing():
+    """What is in the namespace beside tables: rules and addresses that are not the kernel's, and their routes."""
+    text = netns("ip", "rule") + netns("ip", "-6", "rule") + netns("ip", "-6", "address", "show", "dev", "lo")
+    text += "".join(netns("ip", family, "route", "show", "table", "all") for family in ("-4", "-6"))
+    return [line for line in text.splitlines() if "119" in line]
+
+
+def test_tproxy(wrong):
+    stdin = config({"sidecar.istio.io/status": "", "sidecar.istio.io/interceptionMode": "TPROXY"}, tproxyMark=77, tproxyRouteTable=99)
+    netns("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+    netns("ip", "link", "set", "lo", "down")
+    wrong.code("lo is down", call("ADD", stdin), 102, "refused to add ip -6 route local default dev lo table 99: Network is down")
+    wrong.expect("nothing is half applied", not routing() and table() == "", routing())
+    netns("ip", "link", "set", "lo", "up")
+    for _ in range(2):
+        wrong.code("ADD", call("ADD", stdin), 0)
+        wrong.expect("a rule and a route in each family", len(routing()) == 4 and
+                     sum("0x4d lookup 99" in line for line in routing()) == 2, routing())
+        wrong.code("CHECK", call("CHECK", stdin), 0)
+    netns("ip", "-6", "address", "add", "2001:db8::7/128", "dev", "eth0")
+    wrong.code("the pod has IPv6 now", call("CHECK", stdin), 104, "ip -6 address ::6/128 dev lo is missing")
+    wrong.code("ADD", call("ADD", stdin), 0)
+    wrong.expect("the address that Istio's proxy binds to", sum("::6/128" in line for line in routing()) == 1, routing())
+    netns("ip", "rule", "delete", "fwmark", "77")
+    wrong.code("a rule is gone", call("CHECK", stdin), 104, "ip -4 rule fwmark 77 lookup 99 is missing")
+    wrong.code("ADD repairs", call("ADD", stdin), 0)
+    wrong.code("CHECK", call("CHECK", stdin), 0)
+    netns("ip", "rule", "add", "fwmark", "5", "lookup", "5", "protocol", "119")
+    wrong.code("a stranger", call("CHECK", stdin), 104, "ip -4 rule fwmark 5 lookup 5 was added")
+    wrong.code("redirected instead", call("ADD", config(ANNOTATED)), 0)
+    wrong.expect("nothing is left", not routing(), routing())
+    call("ADD", stdin)
+    for _ in range(2):
+        wrong.code("DEL", call("DEL", stdin), 0)
+        wrong.expect("nothing is left", not routing() and table() == "", routing())
+    netns("ip", "link", "delete", "eth0")
+
+
 def test_bad_annotations(wrong):
     for name, text, msg in (
             ("includeOutboundIPRanges", "10.0.0.0/8, 10.0.0.0/33", 'item 2, "10.0.0.0/33": the prefix length is not'),
             ("excludeOutboundIPRanges", "*", '"*": not an IP address or CIDR'),
             ("includeOutboundPorts", "80,,81", "item 2 is empty"), ("excludeOutboundPorts", "65536", "too large"),
             ("excludeInterfaces", "sixteen_bytes_xx", "longer than 15 bytes"), ("excludeOutboundPorts", "8\u00000", "\\x00"),
-            ("includeInboundPorts", "*", "not built yet"), ("includeOutboundIPRanges", "x" * 262144, '"xxxx')):
+            ("includeInboundPorts", "*,80", '"*" stands alone'), ("kubevirtInterfaces", "a b", "no interface name"), ("includeOutboundIPRanges", "x" * 262144, '"xxxx')):
         wrong.code(f"{name}={text[:30]}", call("ADD", config({TRAFFIC + name: text})), 100, f"annotation {TRAFFIC}{name}")
         wrong.code(f"{name}={text[:30]}", call("ADD", config({TRAFFIC + name: text})), 100, msg)
     wrong.expect("nothing applied", table() == "", table())

@@ -5,7 +5,8 @@
  *
  *     pod namespace                       outside namespace
  *     probes, as user and group           one listener a family behind a redirection of all ports
- *     listeners: 15001 (the proxy's)
+ *     listeners: 15001, 15006, 15053
+ *     (the proxy's)
  *     eth0 10.77.0.2 fd77::2  ----------- veth0 10.77.0.1 fd77::1, all of 10/8, 192.0.2/24, 2001:db8::/32
  *     net1 10.78.0.2 fd78::2  ----------- veth1 10.78.0.1 fd78::1, to 192.0.2.0/24 and 2001:db8:78::/48
  *
@@ -31,7 +32,6 @@
 #define PLAN_COUNT 2000
 #define PROBE_COUNT 20
 #define TEXT_SIZE 1024
-#define PROXY_PORT 15001
 /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST; the kernel's headers for them clash with netinet/in.h. */
 #define ORIGINAL_DST 80
 #define OUTSIDE_PORT 9999
@@ -40,10 +40,12 @@
 /* Milliseconds; every connection here is answered at once. */
 #define PATIENCE 5000
 
-enum who { WHO_PROXY, WHO_DIRECT };
-enum { LISTENER_COUNT = 4 };
+/* The proxy's three ports, then the outside's: two listeners each, one a family. */
+enum who { WHO_OUTBOUND, WHO_INBOUND, WHO_DNS, WHO_DIRECT, WHO_COUNT };
+enum { LISTENER_COUNT = 2 * WHO_COUNT };
 
-static struct pollfd listeners[LISTENER_COUNT]; /* the proxy's two, then the outside's two */
+static const uint16_t ports[WHO_COUNT] = {15001, 15006, 15053, OUTSIDE_PORT};
+static struct pollfd listeners[LISTENER_COUNT];
 static int outside = -1;
 static int pod = -1;
 
@@ -105,16 +107,21 @@ static void listen_on(struct pollfd *listener, int family, uint16_t port)
 	*listener = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
+static void listen_as(enum who who)
+{
+	listen_on(&listeners[2 * who], AF_INET, ports[who]);
+	listen_on(&listeners[2 * who + 1], AF_INET6, ports[who]);
+}
+
 static void make_namespaces(void)
 {
 	outside = fresh_namespace();
-	listen_on(&listeners[2], AF_INET, OUTSIDE_PORT);
-	listen_on(&listeners[3], AF_INET6, OUTSIDE_PORT);
+	listen_as(WHO_DIRECT);
 	must_run("nft 'add table inet t; add chain inet t c { type nat hook prerouting priority -100; }; "
 		 "add rule inet t c meta l4proto tcp redirect to :%d'", OUTSIDE_PORT);
 	pod = fresh_namespace();
-	listen_on(&listeners[0], AF_INET, PROXY_PORT);
-	listen_on(&listeners[1], AF_INET6, PROXY_PORT);
+	for (enum who who = WHO_OUTBOUND; who < WHO_DIRECT; who++)
+		listen_as(who);
 	for (int i = 0; i < 2; i++) {
 		const char *name = i == 0 ? "eth0" : "net1";
 
@@ -230,6 +237,14 @@ static void draw_settings(struct settings *settings, struct texts *texts)
 		: put_list(t[SETTING_EXCLUDE_INTERFACES], put_interface, 2));
 	give(settings, texts, SETTING_PROXY_UID, put_list(t[SETTING_PROXY_UID], put_numbers, 2));
 	give(settings, texts, SETTING_PROXY_GID, put_list(t[SETTING_PROXY_GID], put_numbers, 2));
+	if (draw(3) == 0)
+		give(settings, texts, SETTING_INCLUDE_OWNER_GROUPS, put_list(t[SETTING_INCLUDE_OWNER_GROUPS], put_numbers, 3));
+	else
+		give(settings, texts, SETTING_EXCLUDE_OWNER_GROUPS, put_list(t[SETTING_EXCLUDE_OWNER_GROUPS], put_numbers, 2));
+	give(settings, texts, SETTING_DNS_CAPTURE, PICK("true", "false"));
+	give(settings, texts, SETTING_CAPTURE_ALL_DNS, PICK("true", "false"));
+	give(settings, texts, SETTING_DNS_SERVERS, PICK("10.1.0.1,127.0.0.53", "2001:db8:77::1,10.77.0.2", "10.0.0.0/8", ""));
+	give(settings, texts, SETTING_INTERCEPTION_MODE, PICK("REDIRECT", "TPROXY"));
 	give(settings, texts, SETTING_LOOPBACK_CIDR, PICK("", "127.0.0.1/32", "127.0.0.0/8", "127.1.0.0/16"));
 }
 
@@ -244,7 +259,7 @@ static void draw_probe(struct explain_probe *probe)
 	switch (draw(6)) {
 	case 0:
 		oif = "lo";
-		(void)snprintf(text, sizeof text, "%s", PICK("127.0.0.1", "127.1.2.3", "127.0.0.6", "::1", "10.77.0.2", "fd77::2",
+		(void)snprintf(text, sizeof text, "%s", PICK("127.0.0.1", "127.1.2.3", "127.0.0.6", "127.0.0.53", "::1", "10.77.0.2", "fd77::2",
 			"10.78.0.2", "fd78::2", "127.255.255.254"));
 		break;
 	case 1:
@@ -261,7 +276,7 @@ static void draw_probe(struct explain_probe *probe)
 	}
 	if (address_parse(text, strlen(text), &probe->destination.address) < 0)
 		die(text);
-	probe->destination.port = (uint16_t)(1 + draw(15));
+	probe->destination.port = draw(4) == 0 ? 53 : (uint16_t)(1 + draw(15));
 	memcpy(probe->oif, oif, strlen(oif));
 }
 
@@ -338,7 +353,7 @@ static enum who send_probe(const struct explain_probe *probe)
 
 		if (accepted < 0)
 			continue;
-		who = i < 2 ? WHO_PROXY : WHO_DIRECT;
+		who = (enum who)(i / 2);
 		if (!saw_destination(accepted, &probe->destination))
 			die("the original destination is another");
 		drop(accepted);
@@ -349,19 +364,29 @@ static enum who send_probe(const struct explain_probe *probe)
 
 /* --- the property */
 
-static void report(const struct texts *texts, const struct explain_probe *probe, const struct explanation *said)
+static enum who explained(const struct explanation *explanation)
+{
+	enum who who = WHO_OUTBOUND;
+
+	while (explanation->verdict == RULE_REDIRECT && who < WHO_DIRECT && ports[who] != explanation->port)
+		who++;
+	return explanation->verdict == RULE_REDIRECT ? who : WHO_DIRECT;
+}
+
+static void report(const struct texts *texts, const struct explain_probe *probe, const struct explanation *said,
+	enum who who)
 {
 	char destination[ADDRESS_TEXT_SIZE];
 
 	for (enum setting s = 0; s < SETTING_COUNT; s++)
 		if (texts->text[s][0] != '\0')
 			printf("# %s: %s\n", setting_name(s), texts->text[s]);
-	printf("# %s uid %u gid %u out of %s: explained by rule %zu (\"%s\"), the packet went %s\n",
+	printf("# %s uid %u gid %u out of %s: explained by rule %zu (\"%s\"), the packet went to port %u\n",
 		endpoint_format(destination, &probe->destination), probe->uid, probe->gid, (const char *)probe->oif,
-		said->place, said->rule->comment, said->verdict == RULE_REDIRECT ? "its own way" : "to the proxy");
+		said->place, said->rule->comment, ports[who]);
 }
 
-static unsigned probe_plan(const struct ruleset *ruleset, const struct texts *texts, unsigned counts[2])
+static unsigned probe_plan(const struct ruleset *ruleset, const struct texts *texts, unsigned counts[WHO_COUNT])
 {
 	unsigned mismatches = 0;
 
@@ -374,15 +399,15 @@ static unsigned probe_plan(const struct ruleset *ruleset, const struct texts *te
 		explain_walk(ruleset, &probe, &explanation);
 		who = send_probe(&probe);
 		counts[who]++;
-		if ((explanation.verdict == RULE_REDIRECT) != (who == WHO_PROXY)) {
+		if (explained(&explanation) != who) {
 			mismatches++;
-			report(texts, &probe, &explanation);
+			report(texts, &probe, &explanation, who);
 		}
 	}
 	return mismatches;
 }
 
-static unsigned test_plan(unsigned counts[2])
+static unsigned test_plan(unsigned counts[WHO_COUNT])
 {
 	static struct texts texts;
 	static struct plan_report plan_report;
@@ -420,7 +445,7 @@ int main(void)
 {
 	unsigned seed = number_from("WEIR_SEED", (unsigned)time(NULL));
 	unsigned plans = number_from("WEIR_PLANS", PLAN_COUNT);
-	unsigned counts[2] = {0};
+	unsigned counts[WHO_COUNT] = {0};
 	unsigned mismatches = 0;
 
 	printf("1..1\n# seed %u, %u plans\n", seed, plans);
@@ -429,10 +454,13 @@ int main(void)
 	make_namespaces();
 	for (unsigned i = 0; i < plans; i++)
 		mismatches += test_plan(counts);
-	/* Were all of one kind, nothing would have been shown. */
-	if (counts[WHO_PROXY] < plans || counts[WHO_DIRECT] < plans)
-		mismatches++;
-	printf("%s 1 - %u connections to the proxy and %u past it went as explained (seed %u)\n",
-		mismatches == 0 ? "ok" : "not ok", counts[WHO_PROXY], counts[WHO_DIRECT], seed);
+	/* Were there too few of a kind, nothing would have been shown. */
+	for (enum who who = WHO_OUTBOUND; who < WHO_COUNT; who++)
+		if (counts[who] < plans / 10)
+			mismatches++;
+	printf("%s 1 - %u connections to the proxy, %u to its inbound port, %u to its DNS and %u past it went as explained "
+	       "(seed %u)\n",
+		mismatches == 0 ? "ok" : "not ok", counts[WHO_OUTBOUND], counts[WHO_INBOUND], counts[WHO_DNS], counts[WHO_DIRECT],
+		seed);
 	return mismatches == 0 ? 0 : 1;
 }

@@ -81,11 +81,11 @@ class Place:
 
     def ruleset(self):
         """All that is in the namespace, but for counters."""
-        return self.run(Command(["nft", "-s", "list", "ruleset"])).out
+        return self.run(Command(["sh", "-c", "nft -s list ruleset; ip rule; ip -6 rule; ip route show table 133"])).out
 
     def set_up(self, command):
         """Makes the namespace what a command makes of an empty one."""
-        self.run(Command(["nft", "flush", "ruleset"]))
+        self.run(Command(["sh", "-c", f"ip link set lo up; {BUILD}/weir-init --cleanup-only; nft flush ruleset"]))
         if command is not None:
             result = self.run(command)
             assert result.status == 0, result
@@ -115,6 +115,7 @@ def cni(verb, ranges, **keys):
 RANGES = "10.0.0.0/8,fd00::/8,192.0.2.1"
 ADD, CHECK, DEL = (cni(verb, RANGES) for verb in ("ADD", "CHECK", "DEL"))
 OTHER = cni("ADD", "198.51.100.0/24")
+WIDE = ["-i", "*", "-b", "*", "-d", "22", "-m", "TPROXY", "-k", "tap0", "--redirect-dns", "--dns-servers", "10.0.0.53", "--drop-invalid"]
 POLICY = ["-i", RANGES, "-o", "5432", "--proxy-gid", "nogroup,7"]
 
 
@@ -124,6 +125,7 @@ def commands(path):
     return {"apply": init(*rules), **{word: init(*rules, f"--{word}") for word in ("check", "diff", "dry-run", "force-apply")},
             "json": init(*rules, "--format=json"), "named user": init(*rules, "--dry-run", ENVOY_USER="nobody"),
             "explain": init(*rules, "--explain", "10.1.2.3:443", "--uid", "1000"), "cleanup": init("--cleanup-only"),
+            "wide": init(*WIDE), "wide check": init(*WIDE, "--check"), "iptables": init(*WIDE, "--format=iptables"),
             "explain JSON": init(*rules, "--explain", "[fd00::1]:5432", "--json"), "other": init("-i", "198.51.100.0/24")}
 
 
@@ -194,6 +196,9 @@ def allocation_tests(path):
             ("weir-init where another table is", apply, other), ("weir-init --check of an equal table", weir["check"], apply),
             ("weir-init --check of another table", weir["check"], other), ("weir-init --diff", weir["diff"], other),
             ("weir-init --dry-run", weir["dry-run"], None), ("weir-init --format=json", weir["json"], None),
+            ("weir-init with TPROXY in a fresh namespace", weir["wide"], None), ("weir-init with TPROXY where redirection is", weir["wide"], apply),
+            ("weir-init where TPROXY is", apply, weir["wide"]), ("weir-init --check of TPROXY", weir["wide check"], weir["wide"]),
+            ("weir-init --cleanup-only of TPROXY", weir["cleanup"], weir["wide"]), ("weir-init --format=iptables", weir["iptables"], None),
             ("weir-init and a user's name", weir["named user"], None), ("weir-init --explain", weir["explain"], None),
             ("weir-init --explain --json", weir["explain JSON"], None), ("weir-init --cleanup-only", weir["cleanup"], apply)):
         yield f"any allocation fails: {title}", command, before
@@ -215,11 +220,15 @@ INIT_FAULTS = [
     (f"ack:{errno.EAGAIN}:0", 1, "Resource temporarily unavailable", False),
     (f"ack:{errno.EPERM}:1", 1, "Operation not permitted", False),
     (f"ack:{errno.EEXIST}:1", 0, "created", True),
-    (f"socket:{errno.EMFILE}:1", 1, "cannot open a netlink socket to netfilter: Too many open files", False),
+    # The first looks at routing, which six requests with nine answers are for.
+    (f"socket:{errno.EMFILE}:1", 1, "cannot open a netlink socket to routing: Too many open files", False),
+    (f"socket:{errno.EMFILE}:2", 1, "cannot open a netlink socket to netfilter: Too many open files", False),
     (f"socket:{errno.ENOMEM}:2", 1, "cannot open a netlink socket to netfilter: Cannot allocate memory", False),
     (f"socket:{errno.EAFNOSUPPORT}:1", 1, "Protocol not supported", False),
-    (f"sendto:{errno.ENOBUFS}:1", 1, "cannot look for the table inet weir: No buffer space available", False),
-    (f"recvmsg:{errno.ENOBUFS}:1", 1, "cannot look for the table inet weir: No buffer space available", False),
+    *((f"sendto:{errno.ENOBUFS}:{n}", 1, "cannot read the namespace's routes and rules: No buffer space available", False) for n in (1, 6)),
+    *((f"recvmsg:{errno.ENOBUFS}:{n}", 1, "cannot read the namespace's routes and rules: No buffer space available", False) for n in (1, 9)),
+    (f"sendto:{errno.ENOBUFS}:7", 1, "cannot look for the table inet weir: No buffer space available", False),
+    (f"recvmsg:{errno.ENOBUFS}:10", 1, "cannot look for the table inet weir: No buffer space available", False),
 ]
 
 

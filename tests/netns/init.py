@@ -18,19 +18,24 @@ from harness import BUILD
 NAMESPACE = harness.namespace_name("init")
 RANGES = '"*" alone, or IPv4 and IPv6 addresses and CIDRs, separated by commas'
 
-# Of each setting of the rules: a value that shows in the rules, and where; None where it has no effect on outbound capture.
+# Of each setting of the rules: a value that shows in the rules, and where; None where it is all rules that go.
 EFFECTS = {
-    "istio-inbound-interception-mode": ("NONE", None), "istio-service-cidr": ("192.0.2.0/25", "192.0.2.0/25"),
+    "istio-inbound-interception-mode": ("TPROXY", "tproxy to :15006"), "istio-service-cidr": ("192.0.2.0/25", "192.0.2.0/25"),
     "istio-service-exclude-cidr": ("192.0.2.128/25", "192.0.2.128/25"), "istio-outbound-ports": ("8443", "{ 8443 }"),
     "istio-local-outbound-ports-exclude": ("5432-5440", "{ 5432-5440 }"), "istio-exclude-interfaces": ("net1", '"net1"'),
     "proxy-uid": ("77,79", "{ 77, 79 }"), "proxy-gid": ("99", "{ 99 }"), "envoy-port": ("15101", ":15101"),
-    "istio-inbound-ports": ("", None), "istio-local-exclude-ports": ("15020", None), "kube-virt-interfaces": ("", None),
-    "redirect-dns": ("false", None), "capture-all-dns": ("true", None), "drop-invalid": ("F", None),
-    "inbound-capture-port": ("15006", None), "inbound-tunnel-port": ("15008", None),
-    "istio-inbound-tproxy-mark": ("1337", None), "istio-inbound-tproxy-route-table": ("133", None),
+    "istio-inbound-ports": ("8088", "{ 8088 }"), "istio-local-exclude-ports": ("15020", "{ 15020 }"),
+    "kube-virt-interfaces": ("tap0", '"tap0"'), "redirect-dns": ("true", "redirect to :15053"),
+    "capture-all-dns": ("true", "DNS to any server"), "dns-servers": ("192.0.2.53", "192.0.2.53"),
+    "drop-invalid": ("true", "ct state invalid"), "inbound-capture-port": ("15106", ":15106"),
+    "inbound-tunnel-port": ("15108", "!= 15108"), "istio-inbound-tproxy-mark": ("77", "fwmark 77"),
+    "istio-inbound-tproxy-route-table": ("78", "table 78"),
 }
-NOT_BUILT = {"istio-inbound-interception-mode": "TPROXY", "istio-inbound-ports": "*", "kube-virt-interfaces": "tap0",
-             "redirect-dns": "true", "drop-invalid": "true"}
+# What must be set beside a setting for it to show.
+BESIDE = {"istio-service-cidr": [], "istio-inbound-interception-mode": ["-b", "*"], "istio-local-exclude-ports": ["-b", "*"],
+          "capture-all-dns": ["--redirect-dns"], "dns-servers": ["--redirect-dns"],
+          "redirect-dns": ["--dns-servers", "192.0.2.7"],
+          "istio-inbound-tproxy-mark": ["-b", "*", "-m", "TPROXY"], "istio-inbound-tproxy-route-table": ["-b", "*", "-m", "TPROXY"]}
 
 
 class Run:
@@ -69,11 +74,11 @@ def test_every_flag_and_variable(_):
         wrong.append(f"flags of --help and of this test: {set(EFFECTS) ^ {flag for flag, _, _ in known}}")
     for flag, letter, variable in known:
         value, shown = EFFECTS[flag]
-        base = [] if flag == "istio-service-cidr" else ["-i", "10.0.0.0/8"]
+        base = ([] if flag == "istio-service-cidr" else ["-i", "10.0.0.0/8"]) + BESIDE.get(flag, [])
         ways = [([f"--{flag}={value}"], {})]
-        if value not in ("true", "false", "F"):
-            ways += [([f"--{flag}", value], {}), ([f"-{letter}", value], {}), ([f"-{letter}={value}"], {})]
-            ways += [([f"-{letter}{value}"], {})] if value else []
+        ways += [([f"--{flag}"], {})] if value == "true" else [([f"--{flag}", value], {})]
+        if letter:
+            ways += [([f"-{letter}", value], {}), ([f"-{letter}={value}"], {}), ([f"-{letter}{value}"], {})]
         if variable:
             ways.append(([], {variable: value}))
             ways.append(([f"--{flag}={value}"], {variable: "nonsense"}))
@@ -93,25 +98,30 @@ def test_other_names(_):
     return (expect("loopback", Run("-n", "-i", "127.0.0.0/8", ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR="127.7.0.0/16"), 0,
                    out="127.7.0.0-127.7.255.255") +
             expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="*"), 0) +
-            expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="java"), 1, '"java" is not built yet; valid: *') +
-            expect("no groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS=""), 1, "is not built yet") +
-            expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE="7"), 1, "is not built yet") +
-            expect("alias", Run("-n", ISTIO_META_DNS_CAPTURE="true"), 1, "variable ISTIO_META_DNS_CAPTURE") +
-            expect("alias", Run("-n", INVALID_DROP="true"), 1, "variable INVALID_DROP") +
-            expect("first name", Run("-n", DROP_INVALID="false", INVALID_DROP="true"), 0) +
+            expect("groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="daemon, 202"), 0, out="elements = { 1, 202 }") +
+            expect("no group of that name", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS="java-"), 1,
+                   'ISTIO_OUTBOUND_OWNER_GROUPS, item 1, "java-": not a decimal number; valid: "*" alone, or IDs of groups') +
+            expect("no groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS=""), 0, out="includeOwnerGroups is empty") +
+            expect("other groups", Run("-n", ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE="7,daemon"), 0, out="elements = { 1, 7 }") +
+            expect("alias", Run("-n", "--capture-all-dns", ISTIO_META_DNS_CAPTURE="true"), 0, out="DNS to any server") +
+            expect("first name", Run("-n", "--capture-all-dns", REDIRECT_DNS="true", ISTIO_META_DNS_CAPTURE="no"), 0,
+                   out="DNS to any server") +
+            expect("alias", Run("-n", INVALID_DROP="true"), 0, out="ct state invalid") +
+            expect("first name", Run("-n", DROP_INVALID="false", INVALID_DROP="x"), 0) +
             expect("empty variable", Run("-n", ISTIO_SERVICE_CIDR="", PROXY_UID=""), 0, out="{ 1337 }") +
             expect("dual stack", Run("-n", ISTIO_DUAL_STACK="yes"), 1, 'ISTIO_DUAL_STACK is "yes"; valid: true, false'))
 
 
-def test_not_built_is_refused(_):
+def test_formats(_):
     wrong = []
-    for flag, value in NOT_BUILT.items():
-        wrong += expect(flag, Run(f"--{flag}={value}"), 1, f'flag --{flag}: "{value}" is not built yet; valid: ')
-    for arguments, text in ((["--run-validation"], "--run-validation"), (["--format=iptables"], '--format "iptables"'),
-                            (["--backend", "iptables"], '--backend "iptables"'),
-                            (["--force-iptables-binary=legacy"], '--force-iptables-binary "legacy"')):
-        wrong += expect(str(arguments), Run(*arguments), 1, f"{text} is not built yet")
-    wrong += expect("what is", Run("-n", "--format=nft", "--backend", "nft", "--run-validation=false", "--force-iptables-binary="), 0)
+    for arguments, text in ((["--format=nft"], "delete table inet weir\n"), (["--format", "iptables"], "# iptables-restore --noflush\n*nat\n"),
+                            (["-n", "--backend", "iptables"], "# ip6tables-restore --noflush\n*nat\n:WEIR_OUTBOUND"),
+                            (["-n", "--backend=nft", "--run-validation=false", "--force-iptables-binary="], "table inet weir {\n"),
+                            (["-n", "--backend=iptables", "--format=nft"], "table inet weir {\n")):
+        wrong += expect(str(arguments), Run("-i", "*", *arguments), 0, "", text)
+    wrong += expect("containment", Run("-i", "*", "--explain", "1.1.1.1:1"), 0)
+    if nft("list", "tables"):
+        wrong.append("something was applied")
     return wrong
 
 
@@ -119,6 +129,7 @@ def test_templates_of_istio(_):
     usual = ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "", "-d", "15090,15021,15020"]
     extra = ["--dual-stack", "--native-nftables", "--cni-mode=true", "--reconcile", "--force-apply=false", "-f", "--network-namespace",
              "/x", "--probe-timeout=5s", "--iptables-probe-port", "15002", "--iptables-trace-logging", "-e", "15008", "-t", "1337", "-r", "133"]
+    Run("--cleanup-only")
     return (expect("usual", Run("istio-iptables", *usual), 0, "weir-init: created") +
             expect("again", Run(*usual, *extra), 0, "weir-init: unchanged") +
             expect("trace", Run(*usual, "--iptables-trace-logging"), 0, "every rule has a counter") +
@@ -135,8 +146,9 @@ def test_exit_statuses(_):
             (["--dual-stack", "true"], 1, "--dual-stack=true"), (["--dry-run=maybe"], 1, 'flag --dry-run is "maybe"; valid: true, false'),
             (["--", "x"], 1, '"x"'), (["--probe-timeout=5"], 1, "a duration as 5s"), (["--iptables-probe-port=0"], 1, "1 to 65535"),
             (["--check", "--dry-run"], 1, "cannot go together"), (["--check", "--diff"], 1, "cannot go together"),
-            (["--format=json", "--check"], 1, "--check and --format cannot go together"), (["--format=xml"], 1, '"xml"; valid: nft,json'),
-            (["--backend=x"], 1, '"x"; valid: nft'), (["--uid", "1"], 1, "--uid belongs to --explain"),
+            (["--format=json", "--check"], 1, "--check and --format cannot go together"), (["--format=xml"], 1, '"xml"; valid: nft,json,iptables'),
+            (["--backend=x"], 1, '"x"; valid: nft,iptables'), (["--force-iptables-binary=x"], 1, '"x"; valid: legacy,nft'),
+            (["--run-validation", "--check"], 1, "cannot go together"), (["--uid", "1"], 1, "--uid belongs to --explain"),
             (["--gid=1"], 1, "--gid belongs"), (["--oif=x"], 1, "--oif belongs"), (["--json"], 1, "--json belongs"),
             (["--version"], 0, ""), (["-h"], 0, "")):
         wrong += expect(str(arguments), Run(*arguments), status, text)
@@ -217,7 +229,7 @@ def test_explain(_):
     settings = ["-i", "10.0.0.0/8,2001:db8::/32", "-o", "5432", "-c", "net+"]
     wrong = expect("nothing there", Run(*settings, "--explain", "10.1.2.3:80", "--uid=1", "--gid=1", "--oif=eth0"), 0, "", """\
 10.1.2.3:80 goes to the proxy, port 15001
-  rule 7 of chain outbound: "to the proxy: includeOutboundIPRanges"
+  rule 13 of chain outbound: "to the proxy: includeOutboundIPRanges"
   matched: 10.0.0.0/8 in set included_ipv4
   asked for by: flag --istio-service-cidr
 """)
@@ -227,14 +239,26 @@ def test_explain(_):
              "  assumed: out of an interface that no rule names\n"),
             (["10.1.2.3:80", "--uid=1337"], "the proxy's own connections\"\n  matched: 1337 in set proxy_uids\n  asked for by: default of proxy-uid"),
             (["10.1.2.3:80", "--oif", "net7"], 'rule 2 of chain outbound: "bypass: excludeInterfaces"\n  matched: "net*" in set'),
-            (["127.0.0.1:80"], '"stays in the pod"\n  asked for by: no setting, it is always so'),
+            (["10.77.0.2:80", "--oif=lo"], '"stays in the pod"\n  asked for by: no setting, it is always so'),
+            (["127.0.0.1:80"], '"stays in the pod: loopbackCIDR"\n  asked for by: default of ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR'),
+            (["10.77.0.2:80", "--oif=lo", "--uid=1337"], "to the proxy, port 15006\n"),
+            (["10.77.0.2:80", "--oif=lo", "--uid=1337", "--source", "127.0.0.6"], '"stays in the pod: from inbound passthrough"'),
+            (["10.77.0.2:80", "--oif=lo", "--uid=1337", "--mark=1337", "-m", "TPROXY", "-b", "*"],
+             "from the proxy, with the client's address"),
+            (["9.9.9.9:53", "--udp", "--redirect-dns", "--dns-servers=9.9.9.9"], "to the proxy, port 15053\n"),
+            (["9.9.9.8:53", "--udp", "--redirect-dns", "--dns-servers=9.9.9.9"], '"of UDP, only DNS is redirected"'),
+            (["10.77.0.2:80", "--iif", "eth0"], "own way\n  there are no rules for it\n  asked for by: default of istio-inbound-ports"),
+            (["10.77.0.2:80", "--iif", "eth0", "-b", "*"], "port 15006\n  rule 4 of chain inbound: \"to the proxy: includeInboundPorts"),
+            (["10.77.0.2:80", "--iif", "eth0", "-b", "*", "-m", "TPROXY"], "port 15006, with the client's address\n"),
+            (["10.77.0.2:81", "--iif", "eth0", "-b", "80"], '"bypass: everything else"'),
+            (["10.1.2.3:81", "--iif", "tap0", "-k", "tap0"], "port 15001\n  rule 3 of chain virtual"),
             (["[2001:db8::7]:443"], "[2001:db8::7]:443 goes to the proxy, port 15001"),
             (["9.9.9.9:80"], '"bypass: everything else"\n  asked for by: flag --istio-service-cidr'),
             (["9.9.9.9:80", "-m", "NONE"], "goes its own way\n  there are no rules\n  asked for by: flag --istio-inbound-interception-mode")):
         wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 0, "", words)
     answer = json.loads(Run(*settings, "--explain", "10.1.2.3:80", "--json", "--gid", "7").out)
-    expected = {"destination": "10.1.2.3:80", "uid": None, "gid": 7, "interface": None, "decision": "redirect", "port": 15001,
-                "chain": "outbound", "rule": 7, "comment": "to the proxy: includeOutboundIPRanges", "set": "included_ipv4",
+    expected = {"destination": "10.1.2.3:80", "protocol": "tcp", "direction": "outbound", "uid": None, "gid": 7, "interface": None, "decision": "redirect", "port": 15001,
+                "chain": "outbound", "rule": 13, "comment": "to the proxy: includeOutboundIPRanges", "set": "included_ipv4",
                 "element": "10.0.0.0/8", "setting": "traffic.sidecar.istio.io/includeOutboundIPRanges",
                 "origin": "flag --istio-service-cidr"}
     if answer != expected:
@@ -246,8 +270,81 @@ def test_explain(_):
                              (["10.0.0.1:65536"], "ADDRESS:PORT"), (["host:80"], '"host:80" is no destination'), (["[::1:80"], "ADDRESS:PORT"),
                              ([""], "ADDRESS:PORT"), ([":80"], "ADDRESS:PORT"), (["[]:80"], "ADDRESS:PORT"),
                              (["1.1.1.1:80", "--uid=root"], 'flag --uid is "root"; valid: one ID, 0 to 4294967294'),
-                             (["1.1.1.1:80", "--gid=-1"], "flag --gid"), (["1.1.1.1:80", "--oif=eth+"], "the name of one interface")):
+                             (["1.1.1.1:80", "--gid=-1"], "flag --gid"), (["1.1.1.1:80", "--mark=x"], "one number, 0 to 4294967295"),
+                             (["1.1.1.1:80", "--source=x"], "one address"), (["1.1.1.1:80", "--iif=+"], "one interface"),
+                             (["1.1.1.1:80", "--iif=a", "--uid=1"], "cannot go together"), (["1.1.1.1:80", "--oif=eth+"], "the name of one interface")):
         wrong += expect(str(arguments), Run(*settings, "--explain", *arguments), 1, words)
+    return wrong
+
+
+def links():
+    """An interface with both families, to itself: nothing that goes out is ever seen."""
+    for command in ("link set lo up", "link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
+                    "address add 10.77.0.2/24 dev eth0", "address add fd77::2/64 dev eth0 nodad",
+                    "route add default via 10.77.0.1", "-6 route add default via fd77::1"):
+        harness.run(*harness.inside(NAMESPACE, "ip", *command.split()))
+
+
+def as_user(identity, *arguments):
+    """As the unprivileged container that Istio's injector adds."""
+    command = ["setpriv", f"--reuid={identity}", f"--regid={identity}", "--clear-groups", "--bounding-set=-all", f"{BUILD}/weir-init"]
+    return subprocess.run(harness.inside(NAMESPACE, *command, *arguments), text=True, capture_output=True, check=False,
+                          env=harness.sanitizer_options())
+
+
+def test_validation(_):
+    """What sound rules do is found sound, in both families, by whoever asks; and what is missing from the rules shows."""
+    links()
+    wrong = []
+    for settings in (["-i", "*", "-b", "*"], ["-i", "10.0.0.0/8,2001:db8::/32", "-o", "15002"], ["-i", "127.0.0.0/8"],
+                     ["-i", "*", "-m", "TPROXY", "-b", "*", "--redirect-dns", "--capture-all-dns"], ["-i", "*", "-c", "eth+"],
+                     ["-i", "*", "--backend", "iptables"]):
+        result = Run(*settings, "--run-validation", PATH="/usr/sbin:/usr/bin")
+        tried = int(re.search(r"validation: (\d+) connections, 0 of them wrong", result.err + "validation: 0 connections, 0 of them wrong")[1])
+        if result.status != 0 or tried < 6:
+            wrong.append(f"{settings}: {result.status} {result.err}")
+        for identity in (1337, 1000):
+            result = as_user(identity, *settings, "--skip-rule-apply", "--run-validation")
+            if result.returncode != 0:
+                wrong.append(f"{settings} as {identity}: {result.returncode} {result.stderr}")
+    Run("-i", "*")
+    quick = ["--run-validation", "--skip-rule-apply", "--probe-timeout", "50ms"]
+    for comment, words in (("the pod calls itself: to the inbound port", "[fd77::2]:15002, opened as the proxy, by user: arrived at port 15002, not at 15006"),
+                           ("to the proxy: includeOutboundIPRanges is *", "192.0.2.1:15002, opened as an application: did not arrive at port 15001")):
+        Run("-i", "*", "--force-apply")
+        line = next(line for line in nft("-a", "list", "chain", "inet", "weir", "outbound").splitlines() if f'"{comment}"' in line)
+        nft("delete", "rule", "inet", "weir", "outbound", "handle", line.rsplit(" ", 1)[1])
+        wrong += expect(comment, Run("-i", "*", *quick), 126, words)
+    Run("--cleanup-only")
+    for identity in (1337, 1000):
+        if as_user(identity, "-i", "*", *quick).returncode != 126:
+            wrong.append(f"no rules, as {identity}: found sound")
+    busy = subprocess.Popen(harness.inside(NAMESPACE, "python3", "-c",
+                            "import socket; s = socket.create_server(('', 15001)); print(flush=True); __import__('sys').stdin.read()"),
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    busy.stdout.readline()
+    wrong += expect("a port in use", Run("-i", "*", "--run-validation"), 126, "cannot listen on port 15001: Address already in use")
+    busy.communicate("")
+    nft("flush", "ruleset")
+    return wrong
+
+
+def test_without_ipv6(_):
+    """What is for IPv6 is left out of routing, and nobody misses it."""
+    wrong = []
+    switches = [f"net.ipv6.conf.{name}.disable_ipv6" for name in ("all", "lo")]
+    arguments = ["-i", "*", "-b", "*", "-m", "TPROXY"]
+    harness.run(*harness.inside(NAMESPACE, "sysctl", "-q", *(f"{name}=1" for name in switches)))
+    wrong += expect("created", Run(*arguments), 0, "weir-init: created")
+    wrong += expect("unchanged", Run(*arguments), 0, "weir-init: unchanged")
+    wrong += expect("check", Run(*arguments, "--check"), 0, "as asked for")
+    found = [harness.run(*harness.inside(NAMESPACE, "ip", family, "rule")).count("lookup 133") for family in ("-4", "-6")]
+    if found != [1, 0]:
+        wrong.append(f"rules in IPv4 and IPv6: {found}")
+    harness.run(*harness.inside(NAMESPACE, "sysctl", "-q", *(f"{name}=0" for name in switches)))
+    wrong += expect("IPv6 is there now", Run(*arguments, "--check"), 3, "ip -6 rule fwmark 1337 lookup 133 is missing")
+    wrong += expect("replaced", Run(*arguments), 0, "weir-init: replaced")
+    wrong += expect("removed", Run("--cleanup-only"), 0, "weir-init: removed")
     return wrong
 
 
@@ -262,7 +359,7 @@ def test_diff(_):
     wanted = """\
 + set excluded_ports: 91-92
 - set excluded_ports: 80-81
-~ chain outbound: rule 6 ("to the proxy: includeOutboundIPRanges is *") is changed
+~ chain outbound: rule 12 ("to the proxy: includeOutboundIPRanges is *") is changed
 """
     if result.status != 3 or result.out != wanted:
         wrong.append(f"diff: {result.status} {result.out}")
@@ -278,11 +375,13 @@ def test_diff(_):
 def test_plan_as_json(_):
     result = Run("--format=json", "-i", "10.0.0.0/8,10.128.0.0/9,::1", "-c", "eth+", "-o", "80,82-84", "-n")
     plan = json.loads(result.out)
-    expected = {"interception": "REDIRECT", "proxy_port": 15001, "include_everything": False, "include_loopback": True,
-                "loopback": "127.0.0.1", "lists": {
-                    "proxy_uids": ["1337"], "proxy_gids": ["1337"], "excluded_interfaces": ["eth*"],
+    expected = {"interception": "REDIRECT", "proxy_port": 15001, "inbound_port": 15006, "tunnel_port": 15008,
+                "include_everything": False, "include_loopback": True, "include_all_inbound": False, "include_all_groups": True,
+                "drop_invalid": False, "dns": "off", "tproxy_mark": 1337, "tproxy_table": 133, "loopback": "127.0.0.1", "lists": {
+                    "proxy_uids": ["1337"], "proxy_gids": ["1337"], "excluded_interfaces": ["eth*"], "virtual_interfaces": [],
                     "excluded_ports": ["80", "82-84"], "included_ports": [], "excluded_ipv4": [], "excluded_ipv6": [],
-                    "included_ipv4": ["10.0.0.0/8"], "included_ipv6": ["::1"]}}
+                    "included_ipv4": ["10.0.0.0/8"], "included_ipv6": ["::1"], "excluded_groups": [], "included_groups": [],
+                    "dns_servers_ipv4": [], "dns_servers_ipv6": [], "excluded_inbound_ports": [], "included_inbound_ports": []}}
     wrong = [] if plan == expected else [f"plan: {plan}"]
     if json.loads(Run("--format=json", "-m", "NONE").out)["interception"] != "NONE":
         wrong.append("no NONE")

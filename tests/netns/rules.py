@@ -22,12 +22,17 @@ FULL = ["-i", "10.0.0.0/8,10.9.0.0/16,2001:db8::/32,127.1.2.3", "-x", "10.1.0.0/
         "443,8000-8010", "-o", "5432,6000-6010", "-c", "net1,eth9+", "-u", "1337,2000-2010", "-g", "7"]
 # What FULL cannot have: everything captured, connections inside the pod left alone as a whole.
 STAR = ["-i", "*", "-q", "443", "-x", "10.1.0.0/16", "-u", "0-1337"]
+# Every chain, and what is in them by TPROXY; and what they hold otherwise.
+WHOLE = ["-i", "10.0.0.0/8", "-b", "*", "-d", "22,80-90", "-k", "tap0,vm+", "-c", "net1", "-m", "TPROXY", "--redirect-dns",
+         "--capture-all-dns", "--drop-invalid"]
+PARTS = ["-i", "*", "-b", "80,8000-8090", "-k", "tap0", "--redirect-dns", "--dns-servers", "10.0.0.53,2001:db8::53", "-u", "3,5", "-g", "7-9"]
 CONFIGURATIONS = [
     ["-i", "*"], ["-i", ""], ["-i", "10.0.0.1/24"], ["-i", "0.0.0.0/0"], ["-i", "::/0"], ["-i", "255.255.255.255"],
     ["-i", "10.0.0.0/25,10.0.0.128/25,10.0.1.0/24"], ["-i", "10.0.0.1,10.0.0.2,10.0.0.4"],
     ["-i", "127.0.0.0/8"], ["-i", "::1"], ["-i", "*", "-x", "169.254.169.254,fe80::/10"],
     ["-i", "*", "-o", "0,65535,80,81,82"], ["-q", "443"], ["-i", "*", "-c", "a+,b+,c0,1abc*"],
-    ["-i", "*", "-u", "0,1337,4294967294"], ["-i", "*", "-u", "0-100"], ["-i", "*", "-p", "65535"], FULL, STAR,
+    ["-i", "*", "-u", "0,1337,4294967294"], ["-i", "*", "-u", "0-100"], ["-i", "*", "-p", "65535"], ["-b", "80", "-m", "TPROXY", "-t", "4294967295", "-r", "4294967295"],
+    ["-u", "7,9,11", "-b", "*"], ["-i", "*", "--redirect-dns", "--dns-servers", "::1"], ["-k", "tap0"], FULL, STAR, WHOLE, PARTS,
 ]
 
 
@@ -45,7 +50,7 @@ def init(*arguments, **options):
 
 def listing():
     """Without what changes by itself; nft 1.1 writes the priority by another name."""
-    text = nft("list", "table", "inet", "weir").replace("priority dstnat - 5;", "priority -105;")
+    text = nft("list", "table", "inet", "weir").replace("output priority dstnat - 5;", "output priority -105;")
     return re.sub(r"packets \d+ bytes \d+", "packets N", text)
 
 
@@ -67,6 +72,8 @@ def test_text_equals_netlink():
         from_netlink = listing()
         init("--cleanup-only")
         nft("-f", "-", input=text)
+        for command in re.findall("^# (ip .*)", text, re.M):
+            run(*command.split())
         from_text = listing()
         if from_netlink != from_text:
             wrong.append(f"{arguments}: netlink made\n{from_netlink}\nand nft\n{from_text}")
@@ -91,22 +98,26 @@ def test_golden():
 
 
 class Rule:
-    """A rule as nft lists it: its place counted from 1, handle, comment, and text without counted numbers."""
+    """A rule as nft lists it: its chain, its place counted from 1, handle, comment, and text without counted numbers."""
 
-    def __init__(self, place, line):
-        self.place = place
+    def __init__(self, chain, place, line):
+        self.chain, self.place = chain, place
         self.text, handle = line.strip().rsplit(" # handle ", 1)
         self.handle = int(handle)
         self.comment = re.search(r'comment "([^"]*)"$', self.text)[1]
         self.text = re.sub(r"packets \d+ bytes \d+ ", "", self.text)
 
     def says(self, what):
-        return f'chain outbound: rule {self.place} ("{self.comment}") {what}'
+        return f'chain {self.chain}: rule {self.place} ("{self.comment}") {what}'
 
 
-def rules():
-    lines = nft("-a", "list", "chain", "inet", "weir", "outbound").splitlines()
-    return [Rule(place, line) for place, line in enumerate((line for line in lines if 'comment "' in line), 1)]
+def rules(chain="outbound"):
+    lines = nft("-a", "list", "chain", "inet", "weir", chain).splitlines()
+    return [Rule(chain, place, line) for place, line in enumerate((line for line in lines if 'comment "' in line), 1)]
+
+
+def chain_names():
+    return re.findall(r"\tchain ([a-z_0-9]+) {", nft("list", "table", "inet", "weir"))
 
 
 def tampered(command, *expected, arguments=FULL, then="replaced"):
@@ -121,17 +132,18 @@ def tampered(command, *expected, arguments=FULL, then="replaced"):
 
 
 def each_rule():
-    """(arguments, its rule number n as it is just now), for every rule of two configurations that have all kinds."""
-    for arguments in (FULL, STAR):
+    """(arguments, its rule number n as it is just now), for every rule of configurations that have all kinds."""
+    for arguments in (FULL, STAR, WHOLE, PARTS):
         init(*arguments)
-        for n in range(len(rules())):
-            yield arguments, rules()[n]
+        for chain in (name for name in chain_names() if name != "outbound" or arguments in (FULL, STAR, PARTS)):
+            for n in range(len(rules(chain))):
+                yield arguments, rules(chain)[n]
 
 
 def test_rules_deleted():
     wrong = []
     for arguments, rule in each_rule():
-        wrong += tampered(f"delete rule inet weir outbound handle {rule.handle}", rule.says("is missing"),
+        wrong += tampered(f"delete rule inet weir {rule.chain} handle {rule.handle}", rule.says("is missing"),
                           arguments=arguments)
     return wrong
 
@@ -140,17 +152,17 @@ def test_rules_moved():
     """Each rule to either end, and behind its neighbour: then either of the two may be the one that was moved."""
     wrong = []
     for arguments, rule in each_rule():
-        count = len(rules())
+        count = len(rules(rule.chain))
         for place in {1, rule.place + 1, count} - {rule.place, count + 1}:
-            now = rules()
+            now = rules(rule.chain)
             rule, there = now[rule.place - 1], now[place - 1]
-            where = f"add rule inet weir outbound position {there.handle} {rule.text}"
+            where = f"add rule inet weir {rule.chain} position {there.handle} {rule.text}"
             if place < rule.place:
-                where = f"insert rule inet weir outbound {rule.text}"
+                where = f"insert rule inet weir {rule.chain} {rule.text}"
             expected = [rule.says(f"is not in its place, but at place {place}")]
             if abs(place - rule.place) == 1:
                 expected.append(there.says(f"is not in its place, but at place {rule.place}"))
-            wrong += tampered(f"{where}\ndelete rule inet weir outbound handle {rule.handle}", *expected,
+            wrong += tampered(f"{where}\ndelete rule inet weir {rule.chain} handle {rule.handle}", *expected,
                               arguments=arguments)
     return wrong
 
@@ -164,23 +176,26 @@ CHANGES = (
     ("ip6? [sd]addr [^ ]+ ", ""), ("dport", "sport"), ("daddr", "saddr"), ("127.0.0.1 ", "127.0.0.0/8 "), ("127.0.0.6", "127.0.0.7"),
     ("::6", "::7"), ("::1", "::2"), ("excluded_ports", "included_ports"), ("included_ports", "excluded_ports"),
     ("excluded_ip", "included_ip"), ("included_ip", "excluded_ip"), ('comment ".*"', 'comment "mine"'), ("^", "tcp sport 7 "),
-    ("meta skuid", "meta skgid"),
+    ("meta skuid", "meta skgid"), ("iifname", "oifname"), ("th dport", "th sport"), ("!= 53", "53"), ("dport 53", "dport 54"),
+    ("15008", "15009"), ("0x00000539", "0x0000053a"), ("ct mark", "ct mark 7 ct mark"), ("mark set 0x00000539", "mark set 0x0000053a"),
+    ("direction reply", "direction original"), ("flags syn", "flags fin"), ("state invalid", "state new"), ("tproxy to :15006", "tproxy to :15007"),
+    ("zone set 2", "zone set 3"), ("goto virtual", "jump virtual"), ("goto virtual", "return"), ("drop", "accept"), (" accept", " drop"),
 )
 # What nft itself refuses: types that do not match, a rule of nothing but a comment.
-REFUSED = "meta skgid @proxy_uids|^comment"
+REFUSED = "meta skgid @proxy_uids|^comment|tcp sport 7 udp|!= !="
 
 
 def test_rules_changed():
     wrong, tried = [], 0
     for arguments, rule in each_rule():
         for pattern, replacement in CHANGES:
-            rule = rules()[rule.place - 1]
+            rule = rules(rule.chain)[rule.place - 1]
             text = re.sub(pattern, replacement, rule.text, count=1)
             sets = re.findall("@([a-z_0-9]+)", text)
             if text == rule.text or re.search(REFUSED, text) or not set(sets) <= set(set_names()):
                 continue
             tried += 1
-            wrong += tampered(f"replace rule inet weir outbound handle {rule.handle} {text}", rule.says("is changed"),
+            wrong += tampered(f"replace rule inet weir {rule.chain} handle {rule.handle} {text}", rule.says("is changed"),
                               arguments=arguments)
     return wrong + ([f"only {tried} changes tried"] if tried < 100 else [])
 
@@ -189,12 +204,13 @@ def test_rules_added():
     wrong = []
     for arguments, rule in each_rule():
         for text in ('accept', rule.text):
-            rule = rules()[rule.place - 1]
+            rule = rules(rule.chain)[rule.place - 1]
             comment = rule.comment if text == rule.text else ""
-            places = [f'chain outbound: the rule at place {place} ("{comment}") was added'
+            places = [f'chain {rule.chain}: the rule at place {place} ("{comment}") was added'
                       for place in (rule.place, rule.place + 1)]
-            command = f"add rule inet weir outbound position {rule.handle} {text}"
+            command = f"add rule inet weir {rule.chain} position {rule.handle} {text}"
             wrong += tampered(command, *places[0 if text == rule.text else 1:], arguments=arguments)
+    init(*STAR)
     wrong += tampered("insert rule inet weir outbound accept", 'chain outbound: the rule at place 1 ("") was added',
                       arguments=STAR)
     return wrong
@@ -310,7 +326,7 @@ def test_chain_properties():
             (("policy accept", "policy drop"), "chain outbound has policy drop, not accept"),
             (("hook output", "hook prerouting"), "chain outbound is not of type nat at hook output"),
             (("included_ports", "other_ports"), "set included_ports is missing",
-             'chain outbound: rule 12 ("to the proxy: includeOutboundPorts") is changed', "set other_ports was added"),
+             'chain outbound: rule 14 ("to the proxy: includeOutboundPorts") is changed', "set other_ports was added"),
             (('comment "traffic.sidecar.istio.io/excludeOutboundPorts"', 'comment "x"'), "set excluded_ports has another comment"),
             (("type inet_service\n\t\tflags interval", "type inet_service\n\t\tflags interval,timeout"),
              "set excluded_ports has another type or other flags"),
@@ -394,4 +410,4 @@ def test_ten_thousand_ranges():
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([NAMESPACE], harness.named_tests(globals())))
+    sys.exit(harness.main([NAMESPACE], harness.named_tests(globals()), lambda: run("ip", "link", "set", "lo", "up")))

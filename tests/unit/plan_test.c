@@ -103,7 +103,16 @@ static void defaults_of_pods_and_flags(void **state)
 	assert_string_equal(list_text(&plan.lists[PLAN_PROXY_UIDS]), "0.0.5.57-0.0.5.57");
 	assert_string_equal(list_text(&plan.lists[PLAN_PROXY_GIDS]), "0.0.5.57-0.0.5.57");
 	for (enum plan_list l = PLAN_EXCLUDED_INTERFACES; l < PLAN_LIST_COUNT; l++)
-		assert_int_equal(plan.lists[l].count, 0);
+		if (l != PLAN_EXCLUDED_INBOUND_PORTS)
+			assert_int_equal(plan.lists[l].count, 0);
+	assert_string_equal(list_text(&plan.lists[PLAN_EXCLUDED_INBOUND_PORTS]), "15020-15021 15090-15090");
+	assert_true(plan.include_all_groups);
+	assert_false(plan.include_all_inbound || plan.drop_invalid);
+	assert_int_equal(plan.dns, PLAN_DNS_OFF);
+	assert_int_equal(plan.inbound_port, 15006);
+	assert_int_equal(plan.tunnel_port, 15008);
+	assert_int_equal(plan.tproxy_mark, 1337);
+	assert_int_equal(plan.tproxy_table, 133);
 	assert_int_equal(report.warning_count, 0);
 	plan_free(&plan);
 
@@ -146,6 +155,10 @@ static void lists_are_read_and_merged(void **state)
 		{SETTING_PROXY_UID, "0,1337,1338", PLAN_PROXY_UIDS, "0.0.0.0-0.0.0.0 0.0.5.57-0.0.5.58"},
 		{SETTING_PROXY_UID, "256-511", PLAN_PROXY_GIDS, "0.0.1.0-0.0.1.255"},
 		{SETTING_PROXY_GID, "4294967294", PLAN_PROXY_GIDS, "255.255.255.254-255.255.255.254"},
+		{SETTING_INCLUDE_INBOUND_PORTS, "80, 8080-8090", PLAN_INCLUDED_INBOUND_PORTS, "80-80 8080-8090"},
+		{SETTING_EXCLUDE_INBOUND_PORTS, "22", PLAN_EXCLUDED_INBOUND_PORTS, "22-22"},
+		{SETTING_INCLUDE_OWNER_GROUPS, "256,259", PLAN_INCLUDED_GROUPS, "0.0.1.0-0.0.1.0 0.0.1.3-0.0.1.3"},
+		{SETTING_EXCLUDE_OWNER_GROUPS, "256-258", PLAN_EXCLUDED_GROUPS, "0.0.1.0-0.0.1.2"},
 	};
 
 	(void)state;
@@ -222,13 +235,112 @@ static void numbers_and_modes(void **state)
 	set(&settings, SETTING_LOOPBACK_CIDR, SETTING_WAY_ENVIRONMENT, "127.3.0.9/16");
 	set(&settings, SETTING_INTERCEPTION_MODE, SETTING_WAY_FLAG, "NONE");
 	set(&settings, SETTING_PROXY_UID, SETTING_WAY_FLAG, "");
+	set(&settings, SETTING_INBOUND_PORT, SETTING_WAY_FLAG, "15106");
+	set(&settings, SETTING_INBOUND_TUNNEL_PORT, SETTING_WAY_FLAG, "15108");
+	set(&settings, SETTING_TPROXY_MARK, SETTING_WAY_FLAG, "4294967295");
+	set(&settings, SETTING_TPROXY_ROUTE_TABLE, SETTING_WAY_FLAG, "256");
 	build(&settings, &plan);
 	assert_int_equal(plan.proxy_port, 15101);
+	assert_int_equal(plan.inbound_port, 15106);
+	assert_int_equal(plan.tunnel_port, 15108);
+	assert_int_equal(plan.tproxy_mark, UINT32_MAX);
+	assert_int_equal(plan.tproxy_table, 256);
 	assert_memory_equal(plan.loopback.first, ((uint8_t[]){127, 3, 0, 0}), 4);
 	assert_memory_equal(plan.loopback.last, ((uint8_t[]){127, 3, 255, 255}), 4);
 	assert_int_equal(plan.interception, PLAN_INTERCEPTION_NONE);
 	assert_string_equal(list_text(&plan.lists[PLAN_PROXY_UIDS]), "0.0.5.57-0.0.5.57");
 	plan_free(&plan);
+}
+
+/* Of the settings of DNS: on, for all servers, the servers, excluded ports; and what comes of them. */
+static void dns_needs_a_server_and_its_port(void **state)
+{
+	static const struct {
+		const char *on;
+		const char *all;
+		const char *servers;
+		const char *excluded;
+		enum plan_dns dns;
+		const char *warning;
+	} rows[] = {
+		{"false", "true", "10.0.0.53", "", PLAN_DNS_OFF, NULL},
+		{"true", "true", "", "", PLAN_DNS_ALL, NULL},
+		{"true", "false", "10.0.0.53,fd00::53", "", PLAN_DNS_SERVERS, NULL},
+		{"true", "false", "fd00::53", "", PLAN_DNS_SERVERS, NULL},
+		{"true", "false", "", "", PLAN_DNS_OFF, "flag --redirect-dns has no effect: no DNS server is known"},
+		{"true", "true", "", "50-60", PLAN_DNS_OFF, "flag --redirect-dns has no effect: port 53 is excluded"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct settings settings;
+		struct redirect_plan plan;
+
+		settings_init_for_flags(&settings);
+		set(&settings, SETTING_INCLUDE_OUTBOUND_IP_RANGES, SETTING_WAY_FLAG, "*");
+		settings_set(&settings, SETTING_DNS_CAPTURE, strcmp(rows[i].on, "true") == 0 ? SETTING_WAY_FLAG
+			: SETTING_WAY_DEFAULT, "redirect-dns", rows[i].on, strlen(rows[i].on));
+		set(&settings, SETTING_CAPTURE_ALL_DNS, SETTING_WAY_FLAG, rows[i].all);
+		set(&settings, SETTING_DNS_SERVERS, SETTING_WAY_FLAG, rows[i].servers);
+		set(&settings, SETTING_EXCLUDE_OUTBOUND_PORTS, SETTING_WAY_FLAG, rows[i].excluded);
+		build(&settings, &plan);
+		assert_int_equal(plan.dns, rows[i].dns);
+		assert_int_equal(plan.lists[PLAN_DNS_IPV4].count + plan.lists[PLAN_DNS_IPV6].count > 0,
+			rows[i].dns == PLAN_DNS_SERVERS);
+		assert_int_equal(report.warning_count, rows[i].warning != NULL);
+		if (rows[i].warning != NULL)
+			assert_string_equal(report.warnings[0], rows[i].warning);
+		plan_free(&plan);
+	}
+}
+
+static void no_groups_are_not_all_groups(void **state)
+{
+	static const struct {
+		const char *include;
+		bool all;
+		size_t count;
+	} rows[] = {{"*", true, 0}, {"", false, 0}, {"7,9", false, 2}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct settings settings;
+		struct redirect_plan plan;
+
+		settings_init_for_pod(&settings);
+		set(&settings, SETTING_INCLUDE_OWNER_GROUPS, SETTING_WAY_ANNOTATION, rows[i].include);
+		build(&settings, &plan);
+		assert_int_equal(plan.include_all_groups, rows[i].all);
+		assert_int_equal(plan.lists[PLAN_INCLUDED_GROUPS].count, rows[i].count);
+		plan_free(&plan);
+	}
+}
+
+static void both_names_of_virtual_interfaces_count(void **state)
+{
+	struct settings settings;
+	struct redirect_plan plan;
+
+	(void)state;
+	settings_init_for_pod(&settings);
+	set(&settings, SETTING_KUBEVIRT_INTERFACES, SETTING_WAY_ANNOTATION, "tap0");
+	set(&settings, SETTING_REROUTE_VIRTUAL_INTERFACES, SETTING_WAY_ANNOTATION, "k6t-eth0,tap0");
+	build(&settings, &plan);
+	assert_int_equal(plan.lists[PLAN_VIRTUAL_INTERFACES].count, 2);
+	plan_free(&plan);
+}
+
+static void tables_of_the_system_are_refused(void **state)
+{
+	struct settings settings;
+	struct redirect_plan plan;
+
+	(void)state;
+	settings_init_for_flags(&settings);
+	set(&settings, SETTING_TPROXY_ROUTE_TABLE, SETTING_WAY_ENVIRONMENT, "254");
+	assert_int_equal(plan_build(&settings, &plan, &report), -EINVAL);
+	assert_string_equal(report.error.text, "environment variable ISTIO_INBOUND_TPROXY_ROUTE_TABLE: table 254 is the "
+					       "system's own; valid: one number, but not 253, 254, 255");
 }
 
 /* --- the way does not matter */
@@ -248,7 +360,11 @@ static const char *other_text(enum setting setting)
 	case SETTING_KIND_INTERFACES:
 		return "net1,eth+";
 	case SETTING_KIND_IDS:
+	case SETTING_KIND_GROUPS:
+	case SETTING_KIND_GROUPS_ONLY:
 		return "1000-1010,7";
+	case SETTING_KIND_SWITCH:
+		return setting == SETTING_CAPTURE_ALL_DNS ? "false" : "true";
 	case SETTING_KIND_PORT:
 		return "15101";
 	case SETTING_KIND_NUMBER:
@@ -284,7 +400,12 @@ static void equal_settings_give_equal_plans(void **state)
 			if (s != SETTING_INCLUDE_OUTBOUND_IP_RANGES)
 				set(&settings, SETTING_INCLUDE_OUTBOUND_IP_RANGES,
 					pod ? SETTING_WAY_ANNOTATION : SETTING_WAY_FLAG, "10.0.0.0/8");
+			/* Here, too: the plugin knows no servers, and captures DNS to all of them. */
+			if (s == SETTING_DNS_CAPTURE)
+				set(&settings, SETTING_CAPTURE_ALL_DNS, SETTING_WAY_FLAG, "true");
 			set(&settings, s, way, other_text(s));
+			/* And of ports that are not captured. */
+			set(&settings, SETTING_EXCLUDE_INBOUND_PORTS, SETTING_WAY_FLAG, "22");
 			build(&settings, &plan);
 			if (have_first && !plan_equal(&first, &plan))
 				fail_msg("%s: the plan depends on the way", setting_spec(s)->pod_default);
@@ -309,12 +430,14 @@ static void every_built_setting_changes_the_plan(void **state)
 		struct redirect_plan changed;
 		struct settings settings;
 
-		/* Read and checked, but without effect on outbound capture. */
-		if (setting_spec(s)->inert != NULL || s == SETTING_EXCLUDE_INBOUND_PORTS || s == SETTING_CAPTURE_ALL_DNS ||
-			s == SETTING_INBOUND_PORT || s == SETTING_INBOUND_TUNNEL_PORT || s == SETTING_TPROXY_MARK ||
-			s == SETTING_TPROXY_ROUTE_TABLE)
+		if (setting_spec(s)->inert != NULL)
 			continue;
 		settings_init_for_pod(&settings);
+		/* Of these two, each shows where the other is not what it is by default. */
+		if (s == SETTING_CAPTURE_ALL_DNS || s == SETTING_DNS_SERVERS) {
+			set(&settings, SETTING_DNS_CAPTURE, SETTING_WAY_CONFIGURATION, "true");
+			set(&settings, SETTING_CAPTURE_ALL_DNS, SETTING_WAY_FLAG, s == SETTING_DNS_SERVERS ? "false" : "true");
+		}
 		build(&settings, &plain);
 		settings_set(&settings, s, SETTING_WAY_CONFIGURATION, "x", other_text(s), strlen(other_text(s)));
 		build(&settings, &changed);
@@ -336,20 +459,22 @@ struct wrong {
 #define NOT_RANGE "not an IP address or CIDR"
 #define NOT_NUMBER "not a decimal number"
 #define BAD_BYTE "the name holds a byte that no interface name may have"
-#define NOT_GROUP "not the name or the ID of a group"
 #define NOT_SWITCH "neither true nor false"
 
 static const struct wrong wrongs[] = {
 	{"web.example", {[SETTING_KIND_MODE] = "unknown mode", [SETTING_KIND_RANGES] = NOT_RANGE,
 				[SETTING_KIND_RANGES_ALL] = NOT_RANGE, [SETTING_KIND_PORTS] = NOT_NUMBER,
 				[SETTING_KIND_PORTS_ALL] = NOT_NUMBER, [SETTING_KIND_IDS] = NOT_NUMBER,
+				[SETTING_KIND_GROUPS] = NOT_NUMBER, [SETTING_KIND_GROUPS_ONLY] = NOT_NUMBER,
 				[SETTING_KIND_SWITCH] = NOT_SWITCH, [SETTING_KIND_CONTAINMENT] = "unknown word",
 				[SETTING_KIND_PORT] = NOT_NUMBER, [SETTING_KIND_NUMBER] = NOT_NUMBER,
 				[SETTING_KIND_LOOPBACK] = NOT_RANGE}},
 	{"90-80", {[SETTING_KIND_MODE] = "unknown mode", [SETTING_KIND_RANGES] = NOT_RANGE,
 			  [SETTING_KIND_RANGES_ALL] = NOT_RANGE, [SETTING_KIND_PORTS] = "the range ends before it begins",
 			  [SETTING_KIND_PORTS_ALL] = "the range ends before it begins",
-			  [SETTING_KIND_IDS] = "the range ends before it begins", [SETTING_KIND_SWITCH] = NOT_SWITCH,
+			  [SETTING_KIND_IDS] = "the range ends before it begins",
+			  [SETTING_KIND_GROUPS] = "the range ends before it begins",
+			  [SETTING_KIND_GROUPS_ONLY] = "the range ends before it begins", [SETTING_KIND_SWITCH] = NOT_SWITCH,
 			  [SETTING_KIND_CONTAINMENT] = "unknown word", [SETTING_KIND_PORT] = NOT_NUMBER,
 			  [SETTING_KIND_NUMBER] = NOT_NUMBER, [SETTING_KIND_LOOPBACK] = NOT_RANGE}},
 	{"99999999999999999999", {[SETTING_KIND_MODE] = "unknown mode", [SETTING_KIND_RANGES] = NOT_RANGE,
@@ -358,6 +483,8 @@ static const struct wrong wrongs[] = {
 					 [SETTING_KIND_PORTS_ALL] = "the number is too large",
 					 [SETTING_KIND_INTERFACES] = "the name is longer than 15 bytes",
 					 [SETTING_KIND_IDS] = "the number is too large",
+					 [SETTING_KIND_GROUPS] = "the number is too large",
+					 [SETTING_KIND_GROUPS_ONLY] = "the number is too large",
 					 [SETTING_KIND_SWITCH] = NOT_SWITCH, [SETTING_KIND_CONTAINMENT] = "unknown word",
 					 [SETTING_KIND_PORT] = "the number is too large",
 					 [SETTING_KIND_NUMBER] = "the number is too large",
@@ -387,13 +514,14 @@ static const struct wrong wrongs[] = {
 		{[SETTING_KIND_MODE] = "unknown mode", [SETTING_KIND_RANGES] = NOT_RANGE,
 			[SETTING_KIND_RANGES_ALL] = NOT_RANGE, [SETTING_KIND_PORTS] = NOT_NUMBER,
 			[SETTING_KIND_PORTS_ALL] = NOT_NUMBER, [SETTING_KIND_INTERFACES] = BAD_BYTE,
-			[SETTING_KIND_IDS] = NOT_NUMBER, [SETTING_KIND_GROUPS] = NOT_GROUP,
+			[SETTING_KIND_IDS] = NOT_NUMBER, [SETTING_KIND_GROUPS] = NOT_NUMBER,
+			[SETTING_KIND_GROUPS_ONLY] = NOT_NUMBER,
 			[SETTING_KIND_SWITCH] = NOT_SWITCH, [SETTING_KIND_CONTAINMENT] = "unknown word",
 			[SETTING_KIND_PORT] = NOT_NUMBER, [SETTING_KIND_NUMBER] = NOT_NUMBER,
 			[SETTING_KIND_LOOPBACK] = NOT_RANGE}},
 	{"010", {[SETTING_KIND_PORTS] = "a number must not begin with 0", [SETTING_KIND_IDS] = "a number must not begin with 0",
 			[SETTING_KIND_PORT] = "a number must not begin with 0"}},
-	{"0", {[SETTING_KIND_PORT] = "the number is too small"}},
+	{"0", {[SETTING_KIND_PORT] = "the number is too small", [SETTING_KIND_NUMBER] = "the number is too small"}},
 	{"65536", {[SETTING_KIND_PORTS] = "the number is too large", [SETTING_KIND_PORT] = "the number is too large"}},
 	{"4294967295", {[SETTING_KIND_IDS] = "the number is too large"}},
 	{"80-", {[SETTING_KIND_PORTS] = "a number is missing", [SETTING_KIND_IDS] = "a number is missing"}},
@@ -405,6 +533,7 @@ static const struct wrong wrongs[] = {
 	{"+", {[SETTING_KIND_INTERFACES] = "this pattern is every interface"}},
 	{"..", {[SETTING_KIND_INTERFACES] = "\".\" and \"..\" are not interface names"}},
 	{"*", {[SETTING_KIND_RANGES_ALL] = "\"*\" stands alone", [SETTING_KIND_PORTS_ALL] = "\"*\" stands alone",
+		      [SETTING_KIND_GROUPS] = "\"*\" stands alone", [SETTING_KIND_GROUPS_ONLY] = NOT_NUMBER,
 		      [SETTING_KIND_RANGES] = NOT_RANGE, [SETTING_KIND_PORTS] = NOT_NUMBER}},
 };
 
@@ -417,11 +546,12 @@ static const char *const valid[] = {
 	[SETTING_KIND_INTERFACES] =
 		"interface names of at most 15 bytes, or beginnings of names with \"+\" or \"*\" behind, separated by commas",
 	[SETTING_KIND_IDS] = "IDs 0 to 4294967294 and ranges a-b, separated by commas",
-	[SETTING_KIND_GROUPS] = "\"*\" alone, or names and IDs of groups, separated by commas",
+	[SETTING_KIND_GROUPS] = "\"*\" alone, or IDs of groups and ranges a-b (names only for weir-init), separated by commas",
+	[SETTING_KIND_GROUPS_ONLY] = "IDs of groups and ranges a-b (names only for weir-init), separated by commas",
 	[SETTING_KIND_SWITCH] = "true, false",
 	[SETTING_KIND_CONTAINMENT] = "off, audit, strict",
 	[SETTING_KIND_PORT] = "one port, 1 to 65535",
-	[SETTING_KIND_NUMBER] = "one number, 0 to 4294967295",
+	[SETTING_KIND_NUMBER] = "one number, 1 to 4294967295",
 	[SETTING_KIND_LOOPBACK] = "one CIDR inside 127.0.0.0/8",
 };
 
@@ -435,11 +565,11 @@ static const char *right_item(enum setting_kind kind)
 	case SETTING_KIND_PORTS:
 	case SETTING_KIND_PORTS_ALL:
 	case SETTING_KIND_IDS:
+	case SETTING_KIND_GROUPS:
+	case SETTING_KIND_GROUPS_ONLY:
 		return "7";
 	case SETTING_KIND_INTERFACES:
 		return "net1";
-	case SETTING_KIND_GROUPS:
-		return "java";
 	default:
 		return NULL;
 	}
@@ -495,9 +625,8 @@ static void wrong_items_are_named(void **state)
 				check_wrong_item(s, way, wrongs[w].item, problem);
 				checked++;
 			}
-			/* Nearly any text may be the name of a group; of all others, several are wrong. */
 			if (has_way(s, way))
-				assert_true(checked >= (setting_spec(s)->kind == SETTING_KIND_GROUPS ? 1 : 4));
+				assert_true(checked >= 4);
 		}
 	}
 }
@@ -536,7 +665,7 @@ static void a_quarter_of_a_mebibyte_of_nonsense_is_one_short_error(void **state)
 		struct settings settings;
 		struct redirect_plan plan;
 
-		/* A name of a group may not hold a newline, an interface's neither: all kinds refuse this text. */
+		/* An interface's name may not hold a newline: all kinds refuse this text. */
 		settings_init_for_pod(&settings);
 		settings_set(&settings, s, SETTING_WAY_ANNOTATION, "x", text, size);
 		assert_int_equal(plan_build(&settings, &plan, &report), -EINVAL);
@@ -566,15 +695,6 @@ static void what_is_not_built_is_refused_when_asked_for(void **state)
 		const char *text;
 		const char *expected;
 	} rows[] = {
-		{SETTING_INTERCEPTION_MODE, "TPROXY", "\"TPROXY\" is not built yet; valid: REDIRECT, NONE"},
-		{SETTING_INCLUDE_INBOUND_PORTS, "*", "\"*\" is not built yet; valid: nothing, or the setting left out"},
-		{SETTING_KUBEVIRT_INTERFACES, "tap0", "\"tap0\" is not built yet; valid: nothing, or the setting left out"},
-		{SETTING_REROUTE_VIRTUAL_INTERFACES, "tap0",
-			"\"tap0\" is not built yet; valid: nothing, or the setting left out"},
-		{SETTING_DNS_CAPTURE, "true", "\"true\" is not built yet; valid: false"},
-		{SETTING_DROP_INVALID, "1", "\"1\" is not built yet; valid: false"},
-		{SETTING_INCLUDE_OWNER_GROUPS, "java", "\"java\" is not built yet; valid: *"},
-		{SETTING_EXCLUDE_OWNER_GROUPS, "java,7", "\"java,7\" is not built yet; valid: nothing, or the setting left out"},
 		{SETTING_CONTAINMENT, "strict", "\"strict\" is not built yet; valid: off"},
 	};
 
@@ -638,6 +758,29 @@ static void combinations_without_effect_are_warned_of(void **state)
 	assert_int_equal(report.warning_count, 1);
 	assert_string_equal(report.warnings[0],
 		"annotation traffic.sidecar.istio.io/includeOutboundPorts has no effect: every range is included");
+	plan_free(&plan);
+
+	settings_init_for_pod(&settings);
+	set(&settings, SETTING_INCLUDE_OUTBOUND_IP_RANGES, SETTING_WAY_ANNOTATION, "");
+	set(&settings, SETTING_INCLUDE_INBOUND_PORTS, SETTING_WAY_ANNOTATION, "80");
+	set(&settings, SETTING_EXCLUDE_INBOUND_PORTS, SETTING_WAY_ANNOTATION, "22");
+	set(&settings, SETTING_INCLUDE_OWNER_GROUPS, SETTING_WAY_ANNOTATION, "7");
+	set(&settings, SETTING_EXCLUDE_OWNER_GROUPS, SETTING_WAY_ANNOTATION, "8");
+	build(&settings, &plan);
+	assert_int_equal(report.warning_count, 3);
+	assert_string_equal(report.warnings[0], "no range and no port is included: nothing outbound is redirected");
+	assert_string_equal(report.warnings[1], "annotation traffic.sidecar.istio.io/excludeInboundPorts has no effect: of "
+						"inbound ports, only listed ones are captured");
+	assert_string_equal(report.warnings[2],
+		"annotation weir.dev/excludeOwnerGroups has no effect: only listed groups are captured");
+	plan_free(&plan);
+
+	settings_init_for_pod(&settings);
+	set(&settings, SETTING_INTERCEPTION_MODE, SETTING_WAY_ANNOTATION, "TPROXY");
+	build(&settings, &plan);
+	assert_int_equal(report.warning_count, 1);
+	assert_string_equal(report.warnings[0], "annotation sidecar.istio.io/interceptionMode has no effect: TPROXY is for "
+						"inbound, and nothing inbound is captured");
 	plan_free(&plan);
 }
 
@@ -731,6 +874,10 @@ int main(void)
 		cmocka_unit_test(interfaces_are_names_or_patterns),
 		cmocka_unit_test(wildcard_empty_and_loopback),
 		cmocka_unit_test(numbers_and_modes),
+		cmocka_unit_test(dns_needs_a_server_and_its_port),
+		cmocka_unit_test(no_groups_are_not_all_groups),
+		cmocka_unit_test(both_names_of_virtual_interfaces_count),
+		cmocka_unit_test(tables_of_the_system_are_refused),
 		cmocka_unit_test(equal_settings_give_equal_plans),
 		cmocka_unit_test(every_built_setting_changes_the_plan),
 		cmocka_unit_test(wrong_items_are_named),
