@@ -3,6 +3,7 @@
 # make            every program, in build/
 # make demo       the main job, shown in a pod-like namespace (as root)
 # make check      all tests, plain and under ASan and UBSan (as root)
+# make peer       the rules against a model of Istio's decisions, by what happens to real packets, whole (as root)
 # make static     every program as one file that needs no library, in build/static/; on Debian 12 as root
 # make e2e        the real runtimes (libcni, podman, containerd) with the static plugin (as root, on Debian 12)
 # make fuzz       each fuzz target for FUZZ_SECONDS (60), with clang's libFuzzer
@@ -57,7 +58,7 @@ endif
 
 PROGRAMS := $(B)/weir-cni $(B)/weir-init $(B)/weir-proxy
 
-.PHONY: all static deps check check-tests fuzz-programs demo e2e fuzz bench lint install clean
+.PHONY: all static deps check check-tests fuzz-programs demo e2e peer fuzz bench lint install clean
 all: $(PROGRAMS)
 
 # --- libraries: one a folder; a program's library is its folder without main.c, so that tests can link it
@@ -163,6 +164,11 @@ demo: deps
 e2e: static
 	$(Q)tests/deps build test e2e
 	$(Q)WEIR_ROOT=$(ROOT) WEIR_BUILD=$(B) tests/e2e/run
+
+peer:
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)WEIR_BUILD=$(B) tests/peer/run
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
