@@ -70,7 +70,7 @@ enum http_event http_exchange_abort(struct http_exchange *exchange);
  * Passes the request on. What `route` points to lives until http_exchange_next(). A request without authority needs the
  * route's; where there is none, it can be given the problem HTTP_NO_HOST, and refused.
  */
-enum http_event http_exchange_route(struct http_exchange *exchange, struct http_io *io, const struct http_route *route,
+enum http_event http_exchange_route(struct http_exchange *exchange, struct http_io *io, const struct http_forward *route,
 	bool may_retry);
 
 /* Answers the request: at once, or (a fault, after a delay) when it has been routed; before a response. */

@@ -181,9 +181,9 @@ enum http_event http_exchange_end_client(struct http_exchange *exchange, struct 
 /* --- decisions */
 
 /* Makes the transaction of io->request. A request that has a problem gets none of the proxy's headers, but for two. */
-static bool begin(struct http_exchange *exchange, struct http_io *io, const struct http_route *route)
+static bool begin(struct http_exchange *exchange, struct http_io *io, const struct http_forward *route)
 {
-	static const struct http_route nowhere;
+	static const struct http_forward nowhere;
 	const struct http_request *request = &io->request;
 	const uint8_t *random = request->problem == HTTP_FINE || request->problem >= HTTP_TUNNEL ? io->random : NULL;
 	struct http_transaction *transaction;
@@ -207,7 +207,7 @@ static bool begin(struct http_exchange *exchange, struct http_io *io, const stru
 	return true;
 }
 
-enum http_event http_exchange_route(struct http_exchange *exchange, struct http_io *io, const struct http_route *route,
+enum http_event http_exchange_route(struct http_exchange *exchange, struct http_io *io, const struct http_forward *route,
 	bool may_retry)
 {
 	assert(io->request.problem == HTTP_FINE);

@@ -35,7 +35,7 @@ struct http_request {
 };
 
 /* How a request is passed on. What it points to outlives the request. */
-struct http_route {
+struct http_forward {
 	struct http_text authority; /* instead of the client's; none: the client's */
 	struct http_text path;      /* instead of the first `path_cut` bytes of the path; none: the client's */
 	size_t path_cut;
@@ -66,13 +66,13 @@ enum http_problem http_request_read(struct http_request *request, const struct h
 bool http_request_wish(const struct http_request *request, enum http_name name, uint64_t *ret_number);
 
 /* Bytes that http_request_write() can need, with a little left for http_request_count(). */
-size_t http_request_bound(const struct http_request *request, const struct http_route *route);
+size_t http_request_bound(const struct http_request *request, const struct http_forward *route);
 
 /*
  * Writes the head that goes upstream, for the first attempt, and tells where the names for the log are in it. Without
  * `random` it has no headers of the proxy's: it is for the log alone.
  */
-void http_request_write(struct http_writer *to, const struct http_request *request, const struct http_route *route,
+void http_request_write(struct http_writer *to, const struct http_request *request, const struct http_forward *route,
 	const uint8_t *random, struct http_names *ret_names);
 
 /* Makes a head that was written one of a later attempt. */

@@ -70,7 +70,7 @@ static bool has_value(const struct http_request *request, enum http_name name)
 	return field != NULL && field->value.size > 0 && !http_dropped_has(&request->dropped, request->head->first[name] - 1u);
 }
 
-static void list_own(struct own_list *list, const struct http_request *request, const struct http_route *route,
+static void list_own(struct own_list *list, const struct http_request *request, const struct http_forward *route,
 	const uint8_t *random)
 {
 	struct http_writer timeout = {.data = list->timeout, .capacity = sizeof list->timeout};
@@ -208,7 +208,7 @@ static struct http_text put_name(struct http_writer *to, struct http_text text)
 	return (struct http_text){text.data != NULL && !to->failed ? to->data + start : NULL, text.size};
 }
 
-static void put_start(struct http_writer *to, const struct http_request *request, const struct http_route *route,
+static void put_start(struct http_writer *to, const struct http_request *request, const struct http_forward *route,
 	struct http_names *names)
 {
 	struct http_text authority = route->authority.data != NULL ? route->authority : request->authority;
@@ -230,14 +230,14 @@ static void put_start(struct http_writer *to, const struct http_request *request
 	http_writer_put(to, HTTP_TEXT("\r\n"));
 }
 
-size_t http_request_bound(const struct http_request *request, const struct http_route *route)
+size_t http_request_bound(const struct http_request *request, const struct http_forward *route)
 {
 	return request->head->size + 2 * (request->path.size + request->authority.size) + route->authority.size +
 	       route->path.size + route->decorator.size + http_operations_bound(&route->request) + OWN_SIZE +
 	       ATTEMPT_GROWTH;
 }
 
-void http_request_write(struct http_writer *to, const struct http_request *request, const struct http_route *route,
+void http_request_write(struct http_writer *to, const struct http_request *request, const struct http_forward *route,
 	const uint8_t *random, struct http_names *ret_names)
 {
 	struct http_dropped dropped = request->dropped;

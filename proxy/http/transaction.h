@@ -28,7 +28,7 @@ struct http_transaction {
 	struct http_writer text; /* the head, behind this struct in the same memory */
 	char *kept;              /* payload; where it is stays, since pieces point to it */
 	uint32_t kept_size;
-	const struct http_route *route; /* NULL: it was answered without */
+	const struct http_forward *route; /* NULL: it was answered without */
 	/* of the response */
 	struct http_codec response;
 	bool has_response; /* its head has gone to the client */

@@ -63,13 +63,15 @@ static void put_operations(struct line *line, const struct format *format, const
 	}
 }
 
-/* Behind a newline, which the format may not have. */
-static void put_entry_line(struct line *line, const char *entry, bool ends_line)
+/* One more column, before the newline, if the format has that. */
+static void put_entry_column(struct line *line, const char *entry, bool ends_line)
 {
-	if (!ends_line)
-		line_byte(line, '\n');
+	if (ends_line)
+		line->used--;
+	line_byte(line, ' ');
 	line_bytes(line, entry, strlen(entry));
-	line_byte(line, '\n');
+	if (ends_line)
+		line_byte(line, '\n');
 }
 
 static void put_entry_key(struct line *line, const char *entry, bool is_first)
@@ -91,8 +93,8 @@ size_t access_log_format(const struct format *format, char *out, size_t size, co
 		if (entry != NULL)
 			put_entry_key(&line, entry, format->is_empty);
 		line_bytes(&line, "}\n", 2);
-	} else if (entry != NULL) {
-		put_entry_line(&line, entry, format->ends_line);
+	} else if (entry != NULL && facts->would_block) {
+		put_entry_column(&line, entry, format->ends_line);
 	}
 	return line.used;
 }

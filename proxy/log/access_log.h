@@ -3,8 +3,9 @@
  * One connection, or one request, as a line of the access log.
  *
  * What was blocked, or in mode AUDIT would have been, carries the ServiceEntry that lets it through (the facts'
- * `suggestion`), and the columns stay Istio's: in TEXT the entry is the line behind, by itself; in JSON it is one more
- * key, "service_entry". A format that says %WEIR_SERVICE_ENTRY% has it there, and nowhere else.
+ * `suggestion`): in JSON as one more key, "service_entry". In TEXT the line of what was blocked stays Istio's to the byte;
+ * only AUDIT, a mode that Istio does not have, puts the entry behind the last column. A format that says
+ * %WEIR_SERVICE_ENTRY% has it there in either case, and nowhere else.
  */
 #ifndef WEIR_PROXY_ACCESS_LOG_H
 #define WEIR_PROXY_ACCESS_LOG_H

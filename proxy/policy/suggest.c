@@ -9,6 +9,10 @@
 /* Of a host, what fits into the name of a resource, with the port. Names may have dots, so no two hosts share one. */
 #define HOST_PART_MAX 240
 
+/* The beginning, up to the name, and the end of a document. Hosts and addresses have no byte that JSON escapes. */
+#define HEAD "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"ServiceEntry\",\"metadata\":{\"name\":\""
+#define TAIL "\"location\":\"MESH_EXTERNAL\"}}"
+
 /* The host that can be declared, in `out`. Returns false where an address, or nothing that is a host, was told. */
 static bool find_host(const struct policy_facts *facts, char out[NAME_LENGTH_MAX + 1])
 {
@@ -41,16 +45,8 @@ static const char *suggest_address(char out[SUGGEST_SIZE], const struct policy_f
 		if (*c == '.' || *c == ':')
 			*c = '-';
 	(void)snprintf(out, SUGGEST_SIZE,
-		"apiVersion: networking.istio.io/v1\n"
-		"kind: ServiceEntry\n"
-		"metadata:\n"
-		"  name: ip-%s-%u\n"
-		"spec:\n"
-		"  hosts: [\"ip-%s-%u.internal\"]\n"
-		"  addresses: [\"%s\"]\n"
-		"  ports: [{number: %u, name: tcp, protocol: TCP}]\n"
-		"  resolution: NONE\n"
-		"  location: MESH_EXTERNAL\n",
+		HEAD "ip-%s-%u\"},\"spec\":{\"hosts\":[\"ip-%s-%u.internal\"],\"addresses\":[\"%s\"],"
+		"\"ports\":[{\"number\":%u,\"name\":\"tcp\",\"protocol\":\"TCP\"}],\"resolution\":\"NONE\"," TAIL,
 		label, port, label, port, text, port);
 	return out;
 }
@@ -64,15 +60,8 @@ const char *policy_suggest(char out[SUGGEST_SIZE], const struct policy_facts *fa
 	if (!find_host(facts, host))
 		return suggest_address(out, facts);
 	(void)snprintf(out, SUGGEST_SIZE,
-		"apiVersion: networking.istio.io/v1\n"
-		"kind: ServiceEntry\n"
-		"metadata:\n"
-		"  name: \"%.*s-%u\"\n"
-		"spec:\n"
-		"  hosts: [\"%s\"]\n"
-		"  ports: [{number: %u, name: %s, protocol: %s}]\n"
-		"  resolution: DNS\n"
-		"  location: MESH_EXTERNAL\n",
+		HEAD "%.*s-%u\"},\"spec\":{\"hosts\":[\"%s\"],"
+		"\"ports\":[{\"number\":%u,\"name\":\"%s\",\"protocol\":\"%s\"}],\"resolution\":\"DNS\"," TAIL,
 		HOST_PART_MAX, host, port, host, port, http ? "http" : "https", http ? "HTTP" : "HTTPS");
 	return out;
 }

@@ -11,7 +11,7 @@
 #define SUGGEST_SIZE 1024u
 
 /*
- * Writes a YAML document that, put into the directory as it is, lets such a connection or request through under
+ * Writes a document, in JSON on one line, that, put into the directory as it is, lets such a connection or request through under
  * REGISTRY_ONLY: by its name, bound to what the name resolves to; or, where it tells none that can be declared, by its
  * address. Returns `out`.
  */

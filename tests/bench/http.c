@@ -20,7 +20,7 @@ static const char response_head[] = "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n
 static char response[sizeof response_head - 1 + 1024];
 static struct http_io io;
 
-static void serve(struct http_exchange *exchange, const struct http_route *route)
+static void serve(struct http_exchange *exchange, const struct http_forward *route)
 {
 	size_t taken;
 	size_t all = 0;
@@ -60,7 +60,7 @@ static double time_codec(size_t count)
 
 int main(int argc, char *argv[])
 {
-	static const struct http_route route = {.decorator = HTTP_TEXT("httpbin.org:80/*")};
+	static const struct http_forward route = {.decorator = HTTP_TEXT("httpbin.org:80/*")};
 	size_t count = argc > 1 ? measure_read_number(argv[1], 100000000) : 1000000;
 	struct http_exchange exchange = {.now = NULL};
 	double start;

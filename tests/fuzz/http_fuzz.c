@@ -120,7 +120,7 @@ static void check_bounds(const struct pilot *pilot)
 
 static void fly(struct pilot *pilot, const struct flight *flight, size_t client_piece, size_t origin_piece)
 {
-	static const struct http_route route = {.decorator = HTTP_TEXT("h:80/*"), .timeout = 3000};
+	static const struct http_forward route = {.decorator = HTTP_TEXT("h:80/*"), .timeout = 3000};
 
 	pilot_start(pilot, &route);
 	pilot->retries = (flight->flags & RETRIES) != 0 ? 2 : 0;

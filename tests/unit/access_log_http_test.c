@@ -340,11 +340,11 @@ static void audit_and_mismatch(void **state)
 	facts.would_block = true;
 	facts.suggestion = "{\"kind\": \"ServiceEntry\"}";
 	expect_text(&facts, "\"GET /headers HTTP/1.1\" 200 - via_upstream would_block \"-\" 0 551 81 80 " CLIENT
-			    "\"httpbin.org\" " DIALLED "PassthroughCluster " ADDRESSES "- allow_any\n{\"kind\": \"ServiceEntry\"}");
+			    "\"httpbin.org\" " DIALLED "PassthroughCluster " ADDRESSES "- allow_any {\"kind\": \"ServiceEntry\"}");
 	facts.http = NULL;
 	facts.has_ech = facts.is_mismatch = true;
 	expect_text(&facts, "\"- - -\" 0 - - ech,address_mismatch,would_block \"-\" 0 551 81 - \"-\" \"-\" \"-\" \"-\" " DIALLED
-			    "PassthroughCluster " ADDRESSES "- -\n{\"kind\": \"ServiceEntry\"}");
+			    "PassthroughCluster " ADDRESSES "- - {\"kind\": \"ServiceEntry\"}");
 }
 
 /* --- JSON */

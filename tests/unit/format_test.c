@@ -238,8 +238,10 @@ static void what_was_blocked_carries_its_entry(void **state)
 
 	(void)state;
 	facts.suggestion = ENTRY;
-	expect(FORMAT_TEXT, "%PROTOCOL%\n", &facts, "-\n" ENTRY "\n");
-	expect(FORMAT_TEXT, "%PROTOCOL%", &facts, "-\n" ENTRY "\n");
+	expect(FORMAT_TEXT, "%PROTOCOL%\n", &facts, "-\n");
+	facts.would_block = true;
+	expect(FORMAT_TEXT, "%PROTOCOL%\n", &facts, "- " ENTRY "\n");
+	expect(FORMAT_TEXT, "%PROTOCOL%", &facts, "- " ENTRY);
 	expect(FORMAT_TEXT, "%PROTOCOL% %WEIR_SERVICE_ENTRY%\n", &facts, "- " ENTRY "\n");
 	expect(FORMAT_JSON, "{\"p\":\"%PROTOCOL%\"}", &facts,
 		"{\"p\":null,\"service_entry\":\"{\\\"kind\\\": \\\"ServiceEntry\\\"}\"}\n");

@@ -27,7 +27,7 @@
 #define TOLD_OK "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-envoy-upstream-service-time: 7\r\n" DATE SERVER "\r\nok"
 #define BEFORE "upstream connect error or disconnect/reset before headers. "
 
-static const struct http_route plain;
+static const struct http_forward plain;
 
 static void client(struct pilot *pilot, const char *text)
 {

@@ -50,7 +50,7 @@ static enum http_event from_upstream(struct http_exchange *exchange, const char 
 /* A request and its response, both in pieces, with a body that has to wait. Returns the event that ended it. */
 static enum http_event fly(struct http_exchange *exchange)
 {
-	static const struct http_route route;
+	static const struct http_forward route;
 	enum http_event event = from_client(exchange, "POST / HTTP/1.1\r\nHo");
 
 	if (event == HTTP_EVENT_NONE)

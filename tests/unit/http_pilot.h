@@ -25,7 +25,7 @@ struct pilot {
 	struct http_exchange exchange;
 	struct http_io *io;
 	/* what it is to do */
-	const struct http_route *route;
+	const struct http_forward *route;
 	const struct http_reply *reply; /* instead; NULL: route */
 	unsigned retries;               /* of 503 and of failures */
 	bool holds;                     /* nobody connects by itself */
@@ -55,7 +55,7 @@ static inline void pilot_text_add(struct pilot_text *text, const void *data, siz
 	text->data[text->size] = '\0';
 }
 
-static inline void pilot_start(struct pilot *pilot, const struct http_route *route)
+static inline void pilot_start(struct pilot *pilot, const struct http_forward *route)
 {
 	static struct http_io io; /* as a worker's, it serves one call after the other, whosever it is */
 

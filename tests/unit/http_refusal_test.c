@@ -19,7 +19,7 @@
 #define BAD_REQUEST TEXT("400 Bad Request", "11", "Bad Request")
 #define UNREAD(status, details, sent) "\"- - HTTP/1.1\" " status " DPE " details " \"-\" 0 " sent " - \"-\" \"-\" \"-\" \"-\"\n"
 
-static const struct http_route plain;
+static const struct http_forward plain;
 
 static void expect_cut(const char *client, size_t size, size_t piece, const char *answer, const char *log, bool closes)
 {

@@ -27,10 +27,10 @@ static const struct http_operation operations[] = {
 	{HTTP_REMOVE, HTTP_TEXT("x-gone"), {NULL, 0}},
 };
 
-static const struct http_route plain;
-static const struct http_route registered = {.decorator = HTTP_TEXT("httpbin.org:80/*")};
-static const struct http_route timed = {.decorator = HTTP_TEXT("httpbin.org:80/*"), .timeout = 3000};
-static const struct http_route rewritten = {
+static const struct http_forward plain;
+static const struct http_forward registered = {.decorator = HTTP_TEXT("httpbin.org:80/*")};
+static const struct http_forward timed = {.decorator = HTTP_TEXT("httpbin.org:80/*"), .timeout = 3000};
+static const struct http_forward rewritten = {
 	.authority = HTTP_TEXT("newhost"),
 	.path = HTTP_TEXT("/new/"),
 	.path_cut = sizeof "/rewrite/" - 1,
@@ -39,7 +39,7 @@ static const struct http_route rewritten = {
 	.request = {operations, sizeof operations / sizeof *operations},
 };
 
-static void expect_cut(const struct http_route *route, const char *client, size_t piece, const char *upstream,
+static void expect_cut(const struct http_forward *route, const char *client, size_t piece, const char *upstream,
 	const char *log)
 {
 	struct pilot pilot;
@@ -53,7 +53,7 @@ static void expect_cut(const struct http_route *route, const char *client, size_
 }
 
 /* Where a chunked body is cut decides about the chunks; there, only whole ones are compared. */
-static void expect(const struct http_route *route, const char *client, const char *upstream, const char *log)
+static void expect(const struct http_forward *route, const char *client, const char *upstream, const char *log)
 {
 	bool chunked = strstr(upstream, "transfer-encoding: chunked") != NULL;
 	size_t size = strlen(client);
@@ -281,7 +281,7 @@ static void upgrades(void **state)
 
 static void old_and_odd_clients(void **state)
 {
-	static const struct http_route dialled = {.authority = HTTP_TEXT("192.0.2.1:80")};
+	static const struct http_forward dialled = {.authority = HTTP_TEXT("192.0.2.1:80")};
 
 	(void)state;
 	expect(&plain, "GET / HTTP/1.0\r\nHost: h\r\n\r\n", "GET / HTTP/1.1\r\nhost: h\r\n" TAIL,

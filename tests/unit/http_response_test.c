@@ -28,8 +28,8 @@ static const struct http_operation operations[] = {
 	{HTTP_REMOVE, HTTP_TEXT("x-rgone"), {NULL, 0}},
 };
 
-static const struct http_route plain;
-static const struct http_route changing = {.response = {operations, sizeof operations / sizeof *operations}};
+static const struct http_forward plain;
+static const struct http_forward changing = {.response = {operations, sizeof operations / sizeof *operations}};
 
 struct row {
 	const char *request; /* its first line, and headers without the Host */
@@ -69,7 +69,7 @@ static void merge_chunks(char *text)
 		(void)sprintf(body, "%zx\r\n%.*s\r\n%s", size, (int)size, merged, strstr(next - 5, "0\r\n\r\n") == next - 5 ? "0\r\n\r\n" : "");
 }
 
-static void expect_cut(const struct http_route *route, const struct row *row, size_t piece)
+static void expect_cut(const struct http_forward *route, const struct row *row, size_t piece)
 {
 	struct pilot pilot;
 	char request[512];
@@ -88,7 +88,7 @@ static void expect_cut(const struct http_route *route, const struct row *row, si
 	pilot_end(&pilot);
 }
 
-static void expect(const struct http_route *route, const struct row *rows, size_t count)
+static void expect(const struct http_forward *route, const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		for (size_t piece = strlen(rows[i].response) + 1; piece > 0; piece--)
