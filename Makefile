@@ -226,7 +226,7 @@ e2e: static
 peer:
 	$(Q)tests/deps build test
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)WEIR_BUILD=$(B) tests/peer/peer.py --all --mutations
+	$(Q)WEIR_BUILD=$(B) tests/peer/run
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 

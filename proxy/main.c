@@ -10,6 +10,7 @@
 #include "proxy/net/options.h"
 #include "proxy/net/sandbox.h"
 #include "proxy/net/worker.h"
+#include "proxy/tls/context.h"
 #include "redirect/base/error.h"
 
 #include <errno.h>
@@ -25,7 +26,8 @@ enum exit_status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 struct thread {
 	struct proxy *proxy;
-	struct worker *worker; /* NULL: the log's */
+	void (*run)(struct proxy *proxy, struct worker *worker);
+	struct worker *worker; /* NULL: it is none */
 	pthread_t id;
 };
 
@@ -34,10 +36,14 @@ struct proxy {
 	struct metrics metrics;
 	struct sink sink;
 	struct control control;
+	struct configuration_source source;
+	struct arena labels; /* of the pod */
+	struct resolver *resolver; /* owned; NULL without a configuration */
 	struct worker *workers; /* owned */
 	uint32_t worker_count;  /* that were initialised */
-	struct thread threads[1 + OPTIONS_CONCURRENCY_MAX]; /* the log's first */
+	struct thread threads[2 + OPTIONS_CONCURRENCY_MAX]; /* the log's first, the resolver's second, if there is one */
 	uint32_t thread_count;
+	uint32_t first_worker; /* its place among the threads */
 	sem_t arrived; /* threads at the gate */
 	sem_t gate;
 	bool failed; /* who passes the gate goes home */
@@ -54,15 +60,54 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+static bool has_configuration(const struct proxy *proxy)
+{
+	return proxy->options.mesh_config != NULL || proxy->options.config_dir != NULL;
+}
+
+/* The configuration, and the resolver that knows its names. */
+static int open_configuration(struct proxy *proxy, struct error *e)
+{
+	const struct options *options = &proxy->options;
+	const struct resolver_settings settings = {.refresh_rate = RESOLVER_REFRESH_RATE};
+	struct policy_options policy = {.namespace_ = options->namespace_};
+	int rc = options->pod_labels != NULL ? configuration_read_labels(&proxy->labels, options->pod_labels, &policy.labels, e) : 0;
+
+	if (rc == 0)
+		rc = configuration_open(&proxy->source, options->mesh_config, options->config_dir, &policy, e);
+	if (rc == 0)
+		rc = resolver_open(options->resolv_conf, &settings, &proxy->resolver, e);
+	if (rc == 0)
+		control_want_names(proxy->resolver, &proxy->source);
+	return rc;
+}
+
+/* --access-log wins over the mesh settings, where both are given. */
+static const char *log_path(const struct proxy *proxy)
+{
+	if (proxy->options.access_log != NULL)
+		return proxy->options.access_log;
+	return proxy->source.newest != NULL ? proxy->source.newest->mesh.access_log_file : "/dev/stdout";
+}
+
 static int open_everything(struct proxy *proxy, struct error *e)
 {
 	const struct options *options = &proxy->options;
-	const struct worker_options shared = {.port = (uint16_t)options->port, .drain_time = options->drain_time,
+	struct worker_options shared = {.port = (uint16_t)options->port, .drain_time = options->drain_time,
 		.drain_to_zero = options->drain_to_zero, .sink = &proxy->sink, .metrics = &proxy->metrics};
-	int rc = sink_open(&proxy->sink, options->access_log, options->concurrency, e);
+	int rc = has_configuration(proxy) ? open_configuration(proxy, e) : 0;
 
+	if (rc == 0)
+		rc = sink_open(&proxy->sink, log_path(proxy), options->concurrency, e);
 	if (rc < 0)
 		return rc;
+	shared.source = has_configuration(proxy) ? &proxy->source : NULL;
+	shared.resolver = proxy->resolver;
+	proxy->control.source = shared.source;
+	proxy->control.resolver = proxy->resolver;
+	proxy->control.status.source = shared.source;
+	proxy->control.log_follows = options->access_log == NULL;
+	proxy->control.status.resolver = proxy->resolver;
 	proxy->workers = calloc(options->concurrency, sizeof *proxy->workers);
 	if (proxy->workers == NULL)
 		return error_set(e, ENOMEM, "no memory for the workers");
@@ -86,24 +131,38 @@ static void *run_thread(void *argument)
 	(void)sem_post(&proxy->arrived);
 	while (sem_wait(&proxy->gate) < 0)
 		;
-	if (proxy->failed)
-		return NULL;
-	if (thread->worker == NULL) {
-		sink_run(&proxy->sink);
-		return NULL;
-	}
-	worker_run(thread->worker);
-	control_finish(&proxy->control);
+	if (!proxy->failed)
+		thread->run(proxy, thread->worker);
 	return NULL;
 }
 
+static void run_log(struct proxy *proxy, struct worker *worker)
+{
+	(void)worker;
+	sink_run(&proxy->sink);
+}
+
+static void run_resolver(struct proxy *proxy, struct worker *worker)
+{
+	(void)worker;
+	resolver_run(proxy->resolver);
+}
+
+static void run_worker(struct proxy *proxy, struct worker *worker)
+{
+	worker_run(worker);
+	control_finish(&proxy->control);
+}
+
 /* Starts one and waits until it is at the gate: by then it has made the calls that only a beginning needs. */
-static int start_thread(struct proxy *proxy, struct worker *worker, struct error *e)
+static int start_thread(struct proxy *proxy, void (*run)(struct proxy *, struct worker *), struct worker *worker,
+	struct error *e)
 {
 	struct thread *thread = &proxy->threads[proxy->thread_count];
 	int code;
 
 	thread->proxy = proxy;
+	thread->run = run;
 	thread->worker = worker;
 	code = pthread_create(&thread->id, NULL, run_thread, thread);
 	if (code != 0)
@@ -116,10 +175,13 @@ static int start_thread(struct proxy *proxy, struct worker *worker, struct error
 
 static int start_threads(struct proxy *proxy, struct error *e)
 {
-	int rc = start_thread(proxy, NULL, e);
+	int rc = start_thread(proxy, run_log, NULL, e);
 
+	if (rc == 0 && proxy->resolver != NULL)
+		rc = start_thread(proxy, run_resolver, NULL, e);
+	proxy->first_worker = proxy->thread_count;
 	for (uint32_t i = 0; rc == 0 && i < proxy->worker_count; i++)
-		rc = start_thread(proxy, &proxy->workers[i], e);
+		rc = start_thread(proxy, run_worker, &proxy->workers[i], e);
 	return rc;
 }
 
@@ -133,11 +195,13 @@ static void open_gate(struct proxy *proxy, bool failed)
 /* The workers end first, and what they still say is written by the log's thread. */
 static void join_threads(struct proxy *proxy)
 {
-	for (uint32_t i = 1; i < proxy->thread_count; i++)
+	for (uint32_t i = proxy->first_worker; i < proxy->thread_count; i++)
 		(void)pthread_join(proxy->threads[i].id, NULL);
+	if (proxy->resolver != NULL)
+		resolver_stop(proxy->resolver);
 	sink_stop(&proxy->sink);
-	if (proxy->thread_count > 0)
-		(void)pthread_join(proxy->threads[0].id, NULL);
+	for (uint32_t i = 0; i < proxy->first_worker && i < proxy->thread_count; i++)
+		(void)pthread_join(proxy->threads[i].id, NULL);
 }
 
 /* --- the whole life */
@@ -145,15 +209,19 @@ static void join_threads(struct proxy *proxy)
 static int start(struct proxy *proxy, struct error *e)
 {
 	const struct options *options = &proxy->options;
+	struct sandbox_files files = {.mesh_config = options->mesh_config, .config_dir = options->config_dir,
+		.certificates = has_configuration(proxy) ? tls_context_system_file() : NULL};
 	int rc = sandbox_check(options->run_as, options->allow_root, e);
 
+	warn_set_level(options->log_level);
 	raise_descriptor_limit();
 	if (rc == 0)
 		rc = open_everything(proxy, e);
+	files.log = log_path(proxy);
 	if (rc == 0)
 		rc = sandbox_drop(options->run_as, options->uid, options->gid, e);
 	if (rc == 0)
-		rc = sandbox_paths(options->access_log, e);
+		rc = sandbox_paths(&files, e);
 	if (rc == 0)
 		rc = start_threads(proxy, e);
 	if (rc == 0)
@@ -167,6 +235,10 @@ static void release(struct proxy *proxy)
 	for (uint32_t i = 0; i < proxy->worker_count; i++)
 		worker_free(&proxy->workers[i]);
 	free(proxy->workers);
+	if (proxy->resolver != NULL)
+		resolver_free(proxy->resolver);
+	configuration_close(&proxy->source);
+	arena_free(&proxy->labels);
 	sink_free(&proxy->sink);
 	metrics_free(&proxy->metrics);
 }

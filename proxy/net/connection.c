@@ -2,241 +2,330 @@
 /*
  * The life of a connection:
  *
- *     accept --> CONNECTING --> RELAYING --> ENDED
- *        |            |                        ^
- *        |            +-- refused, timed out --+   the client is reset, as the destination would have done
- *        +-- dialled directly, a loop ---------+
+ *     accept --> [DETECTING --> [RESOLVING -->]] CONNECTING --> RELAYING --> ENDED
+ *        |           |              |               |                        ^
+ *        |           +--> HTTP -----|---------------|------------------------+   request by request
+ *        |           |              |               +-- refused, timed out --+   the client is reset, as the
+ *        |           +-- blocked ---+-- no address --------------------------+   destination would have done
+ *        +-- dialled directly, a loop ---------------------------------------+
  *
- * set_state() alone changes the state. While CONNECTING only the upstream is watched; the client's first bytes wait in
- * the kernel.
- *
- * Bytes are read into the worker's buffer and written out at once. What the other side does not take is copied to it as
- * pending, and its source is not read again until that is gone: a stalled reader costs at most one buffer. An end of
- * input is passed on as a half-close when everything before it has been written, in one packet with the last bytes where
- * both came together; when both directions have ended so, the connection has. A reset on one side becomes a reset of the
- * other.
+ * connection_set_state() alone changes the state. Without a configuration, and where an address alone decides, it dials
+ * at once. Else the client's first bytes are looked at, in its socket, for as long as the configuration says; a client
+ * that says nothing is decided about by its address.
  */
 #include "proxy/net/connection.h"
 
+#include "proxy/dns/resolver.h"
 #include "proxy/net/destination.h"
+#include "proxy/net/detect.h"
+#include "proxy/net/relay.h"
+#include "proxy/net/session.h"
+#include "proxy/net/upstream.h"
+#include "proxy/policy/suggest.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* Milliseconds that the upstream may take to answer, and that a connection may be idle. */
+/* Milliseconds that the upstream may take to answer, where no configuration says otherwise. */
 #define CONNECT_TIMEOUT 10000
-#define IDLE_TIMEOUT (3600 * 1000)
 
-/* Milliseconds of silence after which the kernel is asked to probe; short connections are spared the system call. */
-#define KEEPALIVE_AFTER (60 * 1000)
+/* Milliseconds that a connection goes on which a new configuration does not allow any more. */
+#define REVOKE_GRACE 5000
 
-/*
- * Seconds between the probes of a connection of which one direction has ended. Connection tracking, which the redirection
- * rests on, forgets such a one after 60 seconds of silence (nf_conntrack_tcp_timeout_close_wait), and what comes later
- * would reach nobody; a probe and its answer remind it.
- */
-#define HALF_CLOSED_PROBE 20
+/* Addresses of a cluster that one connection tries. */
+#define TRIES_MAX 3
 
-/* Full buffers that one event may move, so that a fast connection leaves the others their turn. */
-#define READ_BUDGET 4
+/* --- states */
 
-static void set_state(struct connection *connection, struct connection_context *context, enum connection_state state)
+void connection_wake(struct connection *connection, struct connection_context *context, int64_t at)
 {
-	assert(state > connection->state);
+	const struct timer timer = {.at = at, .index = connection->index, .generation = connection->generation};
+
+	/* Without memory, the look once a second will do. */
+	(void)timers_add(&context->timers, &timer);
+}
+
+void connection_set_state(struct connection *connection, struct connection_context *context, enum connection_state state,
+	int64_t deadline)
+{
+	assert(state >= connection->state);
 	connection->state = state;
 	connection->active = context->now;
-	if (state != CONNECTION_ENDED)
-		return;
+	connection->deadline = deadline;
+	if (deadline != INT64_MAX && connection->configuration != NULL)
+		connection_wake(connection, context, deadline);
+}
+
+static void suggest(struct connection *connection, struct connection_context *context);
+
+void connection_end(struct connection *connection, struct connection_context *context, enum facts_end how)
+{
+	connection->facts.end = how;
+	upstream_forget_lookup(connection, context);
 	if (connection->facts.has_upstream)
 		destination_forget(&connection->facts.upstream_local);
 	side_close(&connection->client);
 	side_close(&connection->upstream);
 	sniff_end(&connection->sniff, &connection->facts);
+	session_free(connection);
 	connection->facts.duration = context->now - connection->began;
-	metrics_close(context->metrics, &connection->share, &connection->facts);
+	suggest(connection, context);
+	if (!connection->silent)
+		metrics_close(context->metrics, &connection->share, &connection->facts);
+	connection_set_state(connection, context, CONNECTION_ENDED, INT64_MAX);
 }
 
-static void end(struct connection *connection, struct connection_context *context, enum facts_end how)
-{
-	connection->facts.end = how;
-	set_state(connection, context, CONNECTION_ENDED);
-}
-
-static void end_with_reset(struct connection *connection, struct connection_context *context, enum facts_end how)
+void connection_end_with_reset(struct connection *connection, struct connection_context *context, enum facts_end how)
 {
 	side_reset(&connection->client);
 	side_reset(&connection->upstream);
-	end(connection, context, how);
+	connection_end(connection, context, how);
 }
 
-/* --- what is watched */
-
-static int watch(const struct connection *connection, const struct connection_context *context, bool upstream,
-	struct side *side, uint32_t events)
+int connection_watch(struct connection *connection, const struct connection_context *context, bool upstream,
+	uint32_t events)
 {
+	struct side *side = upstream ? &connection->upstream : &connection->client;
+
 	return side_watch(side, context->epoll, events, context->reference(connection, upstream));
 }
 
-/* --- the relay */
+/* --- decisions */
 
-/* Tells a side's peer that no more will come, once everything has gone out. */
-static void pass_end_on(struct side *to, const struct side *from)
+static enum policy_protocol policy_protocol_of(const struct facts *facts)
 {
-	if (from->read_ended && to->pending_size == 0)
-		side_end(to);
+	static const enum policy_protocol protocols[] = {
+		[FACTS_OPAQUE] = POLICY_OPAQUE,
+		[FACTS_TLS] = POLICY_TLS,
+		[FACTS_HTTP] = POLICY_HTTP,
+		[FACTS_HTTP2] = POLICY_HTTP2,
+	};
+
+	return protocols[facts->protocol];
 }
 
-static void count(struct connection *connection, bool from_upstream, size_t received, size_t written)
+/* The answers whose names a decision looks at. */
+struct named {
+	struct connection_context *context;
+	const struct answer *answers[POLICY_NAMES_MAX];
+	size_t count;
+};
+
+static size_t find_names(void *context, const struct address *address, const char **ret_names, size_t size)
 {
-	if (from_upstream)
-		connection->facts.sent += written;
+	struct named *named = context;
+	struct resolver *resolver = named->context->resolver;
+
+	if (resolver == NULL || named->count > 0)
+		return 0;
+	named->count = resolver_find_names(resolver, address, named->answers, size < POLICY_NAMES_MAX ? size : POLICY_NAMES_MAX);
+	for (size_t i = 0; i < named->count; i++)
+		ret_names[i] = answer_name(named->answers[i]);
+	return named->count;
+}
+
+static const char *name_of(const struct facts *facts)
+{
+	if (facts->names == NULL)
+		return NULL;
+	return facts->protocol == FACTS_TLS ? facts->names->server_name : facts->names->host;
+}
+
+static void fill_facts(const struct connection *connection, struct policy_facts *out)
+{
+	const char *name = name_of(&connection->facts);
+
+	*out = (struct policy_facts){.destination = connection->facts.destination,
+		.protocol = policy_protocol_of(&connection->facts), .name = name, .name_length = name != NULL ? strlen(name) : 0};
+}
+
+static void decide(struct connection *connection, struct connection_context *context,
+	const struct configuration *configuration, struct policy_decision *ret)
+{
+	struct named named = {.context = context};
+	struct policy_facts facts;
+
+	fill_facts(connection, &facts);
+	facts.random = context->random_state = context->random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	facts.names = find_names;
+	facts.context = &named;
+	policy_decide(configuration->policy, &facts, ret);
+	for (size_t i = 0; i < named.count; i++)
+		answer_unref(named.answers[i]);
+}
+
+/* What was blocked, or would have been, tells in the log what lets it through. */
+static void suggest(struct connection *connection, struct connection_context *context)
+{
+	struct policy_facts facts;
+
+	if (connection->facts.end != FACTS_END_BLOCKED && !connection->facts.would_block)
+		return;
+	fill_facts(connection, &facts);
+	connection->facts.suggestion = policy_suggest(context->suggestion, &facts);
+}
+
+/* --- the way on */
+
+static int64_t connect_timeout(const struct connection *connection)
+{
+	const struct policy_cluster *cluster = connection->cluster;
+	const struct destination_pool *pool = cluster != NULL ? cluster->traffic.pool : NULL;
+
+	if (pool != NULL && pool->connect_timeout.is_set)
+		return pool->connect_timeout.nanoseconds / 1000000;
+	return connection->configuration != NULL ? connection->configuration->mesh.connect_timeout / 1000000
+						 : CONNECT_TIMEOUT;
+}
+
+static void connect_failed(struct connection *connection, struct connection_context *context, enum facts_end how, int code);
+
+static void dial(struct connection *connection, struct connection_context *context, int *spare)
+{
+	int rc;
+
+	connection->tries++;
+	rc = upstream_connect(connection, context, spare);
+	if (rc < 0)
+		connect_failed(connection, context, FACTS_END_CONNECT_FAILED, -rc);
 	else
-		connection->facts.received += received;
+		connection_set_state(connection, context, CONNECTION_CONNECTING, context->now + connect_timeout(connection));
 }
 
-/* Looks at what a client has sent, as it passes. */
-static void sniff(struct connection *connection, const struct connection_context *context, size_t size)
+/* Finds an address and dials it; where it has to be waited for, connection_resolved() goes on. */
+static void go_on(struct connection *connection, struct connection_context *context, int *spare)
 {
-	sniff_feed(&connection->sniff, context->buffer, size, &connection->facts);
+	switch (upstream_find(connection, context)) {
+	case DIAL_READY:
+		dial(connection, context, spare);
+		break;
+	case DIAL_UNKNOWN:
+		connection_set_state(connection, context, CONNECTION_RESOLVING, context->now + RESOLVER_WAIT_TIME + 1000);
+		break;
+	case DIAL_NOWHERE:
+		connection_end_with_reset(connection, context, FACTS_END_NO_ENDPOINT);
+		break;
+	}
+}
+
+/* Another address, if the cluster has one. */
+static void connect_failed(struct connection *connection, struct connection_context *context, enum facts_end how, int code)
+{
+	unsigned count = dial_count(connection->cluster, context->resolver);
+	int none = -1;
+
+	connection->facts.error = code;
+	if (connection->tries >= TRIES_MAX || connection->tries >= count) {
+		connection_end_with_reset(connection, context, how);
+		return;
+	}
+	upstream_drop(connection);
+	if (upstream_find(connection, context) == DIAL_READY)
+		dial(connection, context, &none);
+	else
+		connection_end_with_reset(connection, context, how);
+}
+
+/* Checks the address where that is asked for. Returns false when the connection waits for it, or has ended. */
+static bool verify(struct connection *connection, struct connection_context *context)
+{
+	bool unknown;
+	bool has;
+
+	if (connection->verify == MESH_VERIFY_OFF || name_of(&connection->facts) == NULL)
+		return true;
+	has = upstream_is_of(connection, context, name_of(&connection->facts), &unknown);
+	if (unknown && !connection->was_asked) {
+		connection->was_asked = true;
+		upstream_lookup(connection, context, name_of(&connection->facts));
+		if (connection->verify == MESH_VERIFY_ENFORCE && connection->lookup != NULL) {
+			connection_set_state(connection, context, CONNECTION_RESOLVING,
+				context->now + RESOLVER_WAIT_TIME + 1000);
+			return false;
+		}
+	}
+	if (connection->verify == MESH_VERIFY_ENFORCE && !has) {
+		connection_end_with_reset(connection, context, FACTS_END_MISMATCH);
+		return false;
+	}
+	connection->facts.is_mismatch = !has && !unknown;
+	return true;
+}
+
+/* Does what was decided for a connection whose bytes are passed on as they are. */
+static void act(struct connection *connection, struct connection_context *context, const struct policy_decision *decision,
+	int *spare)
+{
+	connection->cluster = decision->cluster;
+	connection->verify = (uint8_t)decision->verify;
+	connection->facts.cluster = decision->cluster_name;
+	connection->facts.would_block = decision->would_block;
 	if (connection->sniff.done)
 		metrics_open(context->metrics, &connection->share, &connection->facts);
+	if (decision->action == POLICY_BLOCK)
+		connection_end_with_reset(connection, context, FACTS_END_BLOCKED);
+	else if (decision->action == POLICY_NO_CLUSTER)
+		connection_end_with_reset(connection, context, FACTS_END_NO_CLUSTER);
+	else if (verify(connection, context))
+		go_on(connection, context, spare);
 }
 
-/* Reads once and writes it on. Returns 0, or -errno with whether the one that is read from has failed. */
-static int move_once(struct connection *connection, const struct connection_context *context, bool from_upstream,
-	bool *ret_reader_failed)
+/* --- the client's first bytes */
+
+/* Looks at them, and goes on when they tell what it speaks; or, with `last`, in any case. */
+static void look(struct connection *connection, struct connection_context *context, bool last)
 {
-	struct side *from = from_upstream ? &connection->upstream : &connection->client;
-	struct side *to = from_upstream ? &connection->client : &connection->upstream;
-	ssize_t n = side_read(from, context->buffer, context->buffer_size);
-	ssize_t written;
+	unsigned owners = policy_port_owners(connection->configuration->policy, connection->facts.destination.port);
+	struct policy_decision decision;
+	int none = -1;
 
-	*ret_reader_failed = true;
-	if (n <= 0)
-		return n == -EAGAIN ? 0 : (int)n;
-	if (!from_upstream && !connection->sniff.done)
-		sniff(connection, context, (size_t)n);
-	*ret_reader_failed = false;
-	written = side_write(to, context->buffer, (size_t)n, from->read_ended);
-	count(connection, from_upstream, (size_t)n, written > 0 ? (size_t)written : 0);
-	return written < 0 ? (int)written : 0;
-}
-
-/*
- * A failure of the upstream's socket is told in the log; the client's own is its own business. A server that is reset
- * shall have been connected before.
- */
-static void fail(struct connection *connection, struct connection_context *context, bool upstream)
-{
-	if (!connection->upstream.was_written)
-		side_set_acknowledging(&connection->upstream, true);
-	end_with_reset(connection, context, upstream ? FACTS_END_UPSTREAM_RESET : FACTS_END_PLAIN);
-}
-
-static void fail_without_memory(struct connection *connection, struct connection_context *context)
-{
-	end_with_reset(connection, context, FACTS_END_MEMORY);
-}
-
-/* Moves bytes in one direction, as long as there are any and the other side takes them. */
-static void move(struct connection *connection, struct connection_context *context, bool from_upstream)
-{
-	struct side *from = from_upstream ? &connection->upstream : &connection->client;
-	struct side *to = from_upstream ? &connection->client : &connection->upstream;
-
-	for (int i = 0; from->readable && !from->read_ended && to->pending_size == 0; i++) {
-		bool reader_failed;
-		int rc = i < READ_BUDGET ? move_once(connection, context, from_upstream, &reader_failed)
-					 : watch(connection, context, from_upstream, from, from->watched);
-
-		if (rc == -ENOMEM || (rc < 0 && i == READ_BUDGET)) {
-			fail_without_memory(connection, context);
-			return;
-		}
-		if (rc < 0) {
-			fail(connection, context, reader_failed == from_upstream);
-			return;
-		}
-		if (i == READ_BUDGET)
-			return;
-		connection->active = context->now;
+	switch (detect(connection, context, (owners & POLICY_PORT_HTTP) != 0, last)) {
+	case DETECT_MORE:
+		return;
+	case DETECT_FAILED:
+		connection_end_with_reset(connection, context, FACTS_END_PLAIN);
+		return;
+	case DETECT_KNOWN:
+		break;
 	}
-	if (to->pending_size > 0 && (to->watched & EPOLLOUT) == 0 &&
-		watch(connection, context, !from_upstream, to, SIDE_EDGES | EPOLLOUT) < 0)
-		fail_without_memory(connection, context);
-}
-
-static void write_pending(struct connection *connection, struct connection_context *context, bool upstream)
-{
-	struct side *side = upstream ? &connection->upstream : &connection->client;
-	ssize_t n = side_write_pending(side);
-
-	if (n < 0) {
-		fail(connection, context, upstream);
+	connection->sniff.done = true;
+	if (connection->facts.protocol == FACTS_HTTP) {
+		session_start(connection, context);
 		return;
 	}
-	connection->active = context->now;
-	count(connection, !upstream, 0, (size_t)n);
+	decide(connection, context, connection->configuration, &decision);
+	act(connection, context, &decision, &none);
 }
 
-/* After any event: what follows from the sides as they now are. Closing sends the end that a side has not been sent. */
-static void settle(struct connection *connection, struct connection_context *context)
+static void start_looking(struct connection *connection, struct connection_context *context)
 {
-	struct side *client = &connection->client;
-	struct side *upstream = &connection->upstream;
+	int64_t timeout = connection->configuration->mesh.detection_timeout / 1000000;
 
-	if (client->read_ended && upstream->read_ended && client->pending_size == 0 && upstream->pending_size == 0) {
-		end(connection, context, FACTS_END_PLAIN);
-		return;
-	}
-	pass_end_on(upstream, client);
-	pass_end_on(client, upstream);
+	connection_set_state(connection, context, CONNECTION_DETECTING, timeout > 0 ? context->now + timeout : INT64_MAX);
+	if (connection_watch(connection, context, false, SIDE_EDGES) < 0)
+		connection_end_with_reset(connection, context, FACTS_END_MEMORY);
+	else
+		look(connection, context, false);
+}
+
+/* An address may decide alone: where no HTTP or TLS is declared on its port, and it need not be told why it is blocked. */
+static void start_by_configuration(struct connection *connection, struct connection_context *context, int *spare)
+{
+	unsigned owners = policy_port_owners(connection->configuration->policy, connection->facts.destination.port);
+	struct policy_decision decision;
+
+	decide(connection, context, connection->configuration, &decision);
+	if (!decision.whole && ((owners & (POLICY_PORT_HTTP | POLICY_PORT_TLS)) != 0 || decision.action == POLICY_BLOCK))
+		start_looking(connection, context);
+	else
+		act(connection, context, &decision, spare);
 }
 
 /* --- the beginning */
 
-static void connect_failed(struct connection *connection, struct connection_context *context, int code)
-{
-	connection->facts.error = code;
-	end_with_reset(connection, context, FACTS_END_CONNECT_FAILED);
-}
-
-static void learn_local(struct connection *connection)
-{
-	struct sockaddr_storage storage;
-	socklen_t length = sizeof storage;
-
-	if (getsockname(connection->upstream.fd, (struct sockaddr *)&storage, &length) == 0 &&
-		endpoint_from_sockaddr(&storage, &connection->facts.upstream_local) == 0)
-		destination_remember(&connection->facts.upstream_local, &connection->facts.destination);
-}
-
-static void dial(struct connection *connection, struct connection_context *context, int fd)
-{
-	struct sockaddr_storage storage;
-	socklen_t length = endpoint_to_sockaddr(&connection->facts.destination, &storage);
-	int rc;
-
-	connection->facts.has_upstream = true;
-	connection->facts.upstream = connection->facts.destination;
-	connection->facts.cluster = FACTS_PASSTHROUGH;
-	connection->upstream.fd = fd;
-	/* The handshake's last packet may wait for the first bytes, which mostly are there already: see connected(). */
-	side_set_acknowledging(&connection->upstream, false);
-	if (connect(fd, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS) {
-		connect_failed(connection, context, errno);
-		return;
-	}
-	learn_local(connection);
-	rc = watch(connection, context, true, &connection->upstream, SIDE_EDGES | EPOLLOUT);
-	if (rc < 0)
-		connect_failed(connection, context, -rc);
-}
-
-void connection_start(struct connection *connection, struct connection_context *context, int fd, int *upstream,
+static void reset_fields(struct connection *connection, struct connection_context *context, int fd,
 	const struct endpoint *source)
 {
 	connection->client = (struct side){.fd = fd, .no_delay = true};
@@ -244,116 +333,152 @@ void connection_start(struct connection *connection, struct connection_context *
 	connection->sniff = (struct sniff){.done = false};
 	connection->facts = (struct facts){.started = context->real_now, .source = *source};
 	connection->share = (struct metrics_share){.series = NULL};
-	connection->began = context->now;
-	connection->keeps_alive = connection->keeps_half = false;
-	set_state(connection, context, CONNECTION_CONNECTING);
+	connection->configuration = configuration_ref(context->configuration);
+	connection->cluster = NULL;
+	connection->lookup = NULL;
+	connection->session = NULL;
+	connection->began = connection->active = context->now;
+	connection->deadline = INT64_MAX;
+	connection->keeps_alive = connection->keeps_half = connection->silent = connection->was_asked = false;
+	connection->verify = MESH_VERIFY_OFF;
+	connection->tries = 0;
+	connection->seen = 0;
+}
+
+void connection_start(struct connection *connection, struct connection_context *context, int fd, int *upstream,
+	const struct endpoint *source)
+{
+	reset_fields(connection, context, fd, source);
 	if (destination_original(fd, source, &connection->facts.destination) < 0) {
-		end_with_reset(connection, context, FACTS_END_PLAIN);
+		connection_end_with_reset(connection, context, FACTS_END_PLAIN);
 	} else if (connection->facts.destination.port == context->port) {
-		end(connection, context, FACTS_END_DIRECT);
+		connection_end(connection, context, FACTS_END_DIRECT);
 	} else if (destination_is_own(source, &connection->facts.destination)) {
-		end_with_reset(connection, context, FACTS_END_LOOP);
+		connection_end_with_reset(connection, context, FACTS_END_LOOP);
+	} else if (connection->configuration != NULL) {
+		start_by_configuration(connection, context, upstream);
 	} else {
-		dial(connection, context, *upstream);
-		*upstream = -1;
+		connection->facts.upstream = connection->facts.destination;
+		connection->facts.cluster = FACTS_PASSTHROUGH;
+		dial(connection, context, upstream);
 	}
 }
 
-/* What became of connecting: 0, or an errno value. A socket that is merely writable has got through. */
-static int connect_result(const struct side *upstream, uint32_t events)
-{
-	int code = 0;
-	socklen_t length = sizeof code;
-
-	if ((events & (EPOLLERR | EPOLLHUP)) != 0 && getsockopt(upstream->fd, SOL_SOCKET, SO_ERROR, &code, &length) < 0)
-		code = errno;
-	return code;
-}
+/* --- events */
 
 static void connected(struct connection *connection, struct connection_context *context, uint32_t events)
 {
-	int code = connect_result(&connection->upstream, events);
-	int rc;
+	int code = upstream_result(connection, events);
 
-	if (code != 0) {
-		connect_failed(connection, context, code);
-		return;
-	}
-	connection->facts.has_upstream_local = true;
-	set_state(connection, context, CONNECTION_RELAYING);
-	rc = watch(connection, context, false, &connection->client, SIDE_EDGES);
-	if (rc < 0) {
-		fail_without_memory(connection, context);
-		return;
-	}
-	/* The client has mostly spoken by now, and epoll would say so only after the next wait. */
-	connection->client.readable = true;
-	move(connection, context, false);
-	/* There was nothing to send, and the server may be the one who speaks first. */
-	if (connection->state == CONNECTION_RELAYING && !connection->upstream.was_written)
-		side_set_acknowledging(&connection->upstream, true);
+	if (code != 0)
+		connect_failed(connection, context, FACTS_END_CONNECT_FAILED, code);
+	else
+		relay_start(connection, context);
+	if (connection->state == CONNECTION_RELAYING)
+		relay_event(connection, context, true, events);
 }
 
 void connection_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events)
 {
-	struct side *side = upstream ? &connection->upstream : &connection->client;
+	side_take_events(upstream ? &connection->upstream : &connection->client, events);
+	switch (connection->state) {
+	case CONNECTION_DETECTING:
+		look(connection, context, false);
+		break;
+	case CONNECTION_CONNECTING:
+		if (upstream)
+			connected(connection, context, events);
+		break;
+	case CONNECTION_RELAYING:
+		relay_event(connection, context, upstream, events);
+		break;
+	case CONNECTION_HTTP:
+		session_event(connection, context, upstream, events);
+		break;
+	case CONNECTION_FREE:
+	case CONNECTION_RESOLVING:
+	case CONNECTION_ENDED:
+		break;
+	}
+}
 
-	side_take_events(side, events);
-	if (connection->state == CONNECTION_CONNECTING)
-		connected(connection, context, events);
-	else if (side->pending_size > 0 && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
-		write_pending(connection, context, upstream);
-	else if (side->read_ended && (events & EPOLLERR) != 0)
-		fail(connection, context, upstream);
-	if (connection->state == CONNECTION_RELAYING)
-		move(connection, context, upstream);
-	if (connection->state == CONNECTION_RELAYING)
-		move(connection, context, !upstream);
-	if (connection->state == CONNECTION_RELAYING)
-		settle(connection, context);
+void connection_resolved(struct connection *connection, struct connection_context *context)
+{
+	int none = -1;
+
+	upstream_forget_lookup(connection, context);
+	if (connection->state == CONNECTION_HTTP)
+		session_resolved(connection, context);
+	else if (connection->state == CONNECTION_RESOLVING && verify(connection, context))
+		go_on(connection, context, &none);
+}
+
+void connection_reconsider(struct connection *connection, struct connection_context *context)
+{
+	struct policy_decision decision;
+
+	if (connection->state != CONNECTION_RELAYING || connection->configuration == NULL)
+		return;
+	decide(connection, context, context->configuration, &decision);
+	if (decision.action != POLICY_BLOCK)
+		connection->deadline = INT64_MAX;
+	else if (connection->deadline == INT64_MAX) {
+		connection->deadline = context->now + REVOKE_GRACE;
+		connection_wake(connection, context, connection->deadline);
+	}
 }
 
 /* --- the end */
 
-/* Most connections are spared the system calls: they end, or speak, before this is due. */
-static void keep_alive(struct connection *connection, int64_t silence)
+static void time_is_over(struct connection *connection, struct connection_context *context)
 {
-	bool half_closed = connection->client.read_ended || connection->upstream.read_ended;
-
-	if (silence >= KEEPALIVE_AFTER && !connection->keeps_alive) {
-		side_keep_alive(&connection->upstream, 0);
-		connection->keeps_alive = true;
-	}
-	if (half_closed && silence >= HALF_CLOSED_PROBE * 1000 && !connection->keeps_half) {
-		side_keep_alive(&connection->client, HALF_CLOSED_PROBE);
-		side_keep_alive(&connection->upstream, HALF_CLOSED_PROBE);
-		connection->keeps_half = true;
+	switch (connection->state) {
+	case CONNECTION_DETECTING:
+		look(connection, context, true);
+		break;
+	case CONNECTION_RESOLVING:
+		connection_end_with_reset(connection, context, FACTS_END_NO_ENDPOINT);
+		break;
+	case CONNECTION_CONNECTING:
+		connect_failed(connection, context, FACTS_END_CONNECT_TIMEOUT, ETIMEDOUT);
+		break;
+	case CONNECTION_RELAYING:
+		connection_end_with_reset(connection, context, FACTS_END_REVOKED);
+		break;
+	case CONNECTION_FREE:
+	case CONNECTION_HTTP:
+	case CONNECTION_ENDED:
+		break;
 	}
 }
 
 void connection_check_time(struct connection *connection, struct connection_context *context)
 {
-	int64_t waited = context->now - connection->active;
-
+	if (connection->state == CONNECTION_FREE || connection->state == CONNECTION_ENDED)
+		return;
 	metrics_progress(&connection->share, &connection->facts);
-	if (connection->state == CONNECTION_RELAYING)
-		keep_alive(connection, waited);
-	if (connection->state == CONNECTION_CONNECTING && waited >= CONNECT_TIMEOUT)
-		end_with_reset(connection, context, FACTS_END_CONNECT_TIMEOUT);
-	else if (connection->state == CONNECTION_RELAYING && waited >= IDLE_TIMEOUT)
-		end(connection, context, FACTS_END_PLAIN);
+	if (connection->state == CONNECTION_HTTP)
+		session_check_time(connection, context);
+	else if (context->now >= connection->deadline)
+		time_is_over(connection, context);
+	else if (connection->state == CONNECTION_RELAYING)
+		relay_check_time(connection, context);
 }
 
 void connection_abort(struct connection *connection, struct connection_context *context)
 {
-	if (connection->state == CONNECTION_CONNECTING || connection->state == CONNECTION_RELAYING)
-		end_with_reset(connection, context, FACTS_END_DRAIN);
+	if (connection->state == CONNECTION_HTTP)
+		session_abort(connection, context);
+	else if (connection->state != CONNECTION_FREE && connection->state != CONNECTION_ENDED)
+		connection_end_with_reset(connection, context, FACTS_END_DRAIN);
 }
 
 void connection_release(struct connection *connection)
 {
 	assert(connection->state == CONNECTION_ENDED);
 	facts_free(&connection->facts);
+	configuration_unref(connection->configuration);
+	connection->configuration = NULL;
 	connection->state = CONNECTION_FREE;
 	connection->generation++;
 }

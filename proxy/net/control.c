@@ -6,10 +6,18 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Names that are resolved though no decision needs them. */
+#define AHEAD_MAX 1000u
+
+/* Milliseconds between two looks at the configuration's files. */
+#define SCAN_INTERVAL 500
 
 /* What is polled for beside the status ports. */
 enum { POLL_SIGNALS, POLL_FINISHED, POLL_STATUS };
@@ -61,7 +69,84 @@ static bool take_signal(const struct control *control)
 	return false;
 }
 
-void control_run(struct control *control, const struct worker *workers, uint32_t worker_count)
+/*
+ * The names of a policy: those that a decision needs, and of the others as many as are worth asking for before anybody
+ * wants them. The rest is asked for on demand. Returns how many; the caller frees the array, or NULL without memory.
+ */
+static const char **collect_names(const struct policy *policy, size_t *ret_count)
+{
+	const char **names = calloc(policy->resolve_count + AHEAD_MAX + 1, sizeof *names);
+	size_t count = policy->resolve_count;
+
+	if (names == NULL)
+		return NULL;
+	if (count > 0)
+		memcpy(names, policy->resolve, count * sizeof *names);
+	for (size_t i = 0; i < policy->cluster_count; i++) {
+		const struct policy_cluster *cluster = policy->clusters[i];
+
+		for (uint32_t j = 0; j < cluster->endpoint_count && count < policy->resolve_count + AHEAD_MAX; j++)
+			if (cluster->endpoints[j].name != NULL)
+				names[count++] = cluster->endpoints[j].name;
+	}
+	*ret_count = count;
+	return names;
+}
+
+void control_want_names(struct resolver *resolver, struct configuration_source *source)
+{
+	struct configuration *newest = configuration_newest(source);
+	const struct resolver_settings settings = {.refresh_rate = newest->mesh.dns_refresh_rate / 1000000,
+		.refuse_private = newest->mesh.refuse_private_answers};
+	size_t count = 0;
+	const char **names = collect_names(newest->policy, &count);
+	struct error e;
+
+	if (names == NULL)
+		warn("no memory for the names that are to be resolved");
+	else if (resolver_configure(resolver, &settings, names, count, &e) < 0)
+		warn("%s", e.text);
+	free(names);
+	configuration_unref(newest);
+}
+
+/* The log goes where the newest configuration says. */
+static void move_log(struct control *control)
+{
+	struct configuration *newest = configuration_newest(control->source);
+	struct error e;
+
+	if (control->log_follows && sink_reopen(control->sink, newest->mesh.access_log_file, &e) < 0)
+		warn("%s", e.text);
+	configuration_unref(newest);
+}
+
+/* Looks whether the files have changed; a new configuration goes to the workers. */
+static void scan(struct control *control, const struct worker *workers, uint32_t worker_count)
+{
+	struct error e;
+	int rc = configuration_scan(control->source, &e);
+
+	if (rc < 0 && !control->scan_failed)
+		warn("%s; the configuration stays as it was", e.text);
+	control->scan_failed = rc < 0;
+	if (rc <= 0)
+		return;
+	inform("configuration %llu is in force", (unsigned long long)configuration_number(control->source));
+	control_want_names(control->resolver, control->source);
+	move_log(control);
+	for (uint32_t i = 0; i < worker_count; i++)
+		worker_reconfigure(&workers[i]);
+}
+
+static int timeout_of(const struct control *control)
+{
+	int timeout = status_timeout(&control->status);
+
+	return control->source != NULL && (timeout < 0 || timeout > SCAN_INTERVAL) ? SCAN_INTERVAL : timeout;
+}
+
+void control_run(struct control *control, struct worker *workers, uint32_t worker_count)
 {
 	uint64_t finished = 0;
 
@@ -74,13 +159,17 @@ void control_run(struct control *control, const struct worker *workers, uint32_t
 		bool ending = false;
 		uint64_t more;
 
-		if (poll(polled, POLL_STATUS + count, status_timeout(&control->status)) < 0)
+		if (poll(polled, POLL_STATUS + count, timeout_of(control)) < 0)
 			continue;
 		if (polled[POLL_SIGNALS].revents != 0)
 			ending = take_signal(control);
 		if (polled[POLL_FINISHED].revents != 0 && read(control->finished, &more, sizeof more) == sizeof more)
 			finished += more;
 		status_serve(&control->status, polled + POLL_STATUS, count, now());
+		if (control->source != NULL && now() - control->scanned >= SCAN_INTERVAL) {
+			scan(control, workers, worker_count);
+			control->scanned = now();
+		}
 		if (control->status.draining || !(ending || control->status.drain_asked))
 			continue;
 		control->status.draining = true;

@@ -16,6 +16,11 @@ struct control {
 	int finished; /* an eventfd: each worker that has drained adds one */
 	struct status status;
 	struct sink *sink; /* borrowed */
+	struct configuration_source *source; /* borrowed; NULL: there is none */
+	struct resolver *resolver;           /* borrowed; NULL: there is none */
+	int64_t scanned; /* monotonic milliseconds */
+	bool scan_failed; /* which was said */
+	bool log_follows; /* accessLogFile says where the log is, not --access-log */
 };
 
 /* Starts with nothing open. */
@@ -28,10 +33,13 @@ void control_init(struct control *control, struct metrics *metrics, struct sink 
 int control_open(struct control *control, const struct options *options, struct error *e);
 
 /*
- * SIGHUP opens the access log anew; SIGTERM, SIGINT and POST /quitquitquit begin the drain. Returns when every worker has
+ * SIGHUP opens the access log anew; the configuration's files are looked at twice a second; SIGTERM, SIGINT and POST /quitquitquit begin the drain. Returns when every worker has
  * drained.
  */
-void control_run(struct control *control, const struct worker *workers, uint32_t worker_count);
+void control_run(struct control *control, struct worker *workers, uint32_t worker_count);
+
+/* Tells the resolver which names the newest configuration wants. */
+void control_want_names(struct resolver *resolver, struct configuration_source *source);
 
 /* Tells control_run(), from a worker's thread, that the worker has drained. */
 void control_finish(const struct control *control);

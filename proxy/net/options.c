@@ -33,26 +33,25 @@ enum flag {
 static const struct spec {
 	const char *name;
 	bool has_value;
-	bool later; /* refused by name until it is built */
 	const char *help;
 } specs[] = {
-	[FLAG_PORT] = {"port", true, false, "PORT  where redirected connections arrive (15001)"},
-	[FLAG_READY_PORT] = {"ready-port", true, false, "PORT  of GET /healthz/ready (15021)"},
-	[FLAG_METRICS_PORT] = {"metrics-port", true, false, "PORT  of GET /stats/prometheus (15090)"},
-	[FLAG_ADMIN_SOCKET] = {"admin-socket", true, false, "PATH  of a Unix socket: POST /quitquitquit drains and exits"},
-	[FLAG_ACCESS_LOG] = {"access-log", true, false, "FILE  /dev/stdout (default); \"\" for none; SIGHUP opens it anew"},
-	[FLAG_CONCURRENCY] = {"concurrency", true, false, "N  workers, 1 to 64 (1)"},
-	[FLAG_DRAIN_TIME] = {"drain-time", true, false, "S  at SIGTERM, seconds for connections to end (5)"},
-	[FLAG_RUN_AS] = {"run-as", true, false, "UID:GID  become these, when started as root"},
-	[FLAG_ALLOW_ROOT] = {"allow-root", false, false, "stay root, when started as root"},
-	[FLAG_HELP] = {"help", false, false, "print this"},
-	[FLAG_VERSION] = {"version", false, false, "print the version"},
-	[FLAG_MESH_CONFIG] = {"mesh-config", true, true, "not built yet"},
-	[FLAG_CONFIG_DIR] = {"config-dir", true, true, "not built yet"},
-	[FLAG_RESOLV_CONF] = {"resolv-conf", true, true, "not built yet"},
-	[FLAG_LOG_LEVEL] = {"log-level", true, true, "not built yet"},
-	[FLAG_NAMESPACE] = {"namespace", true, true, "not built yet"},
-	[FLAG_POD_LABELS] = {"pod-labels", true, true, "not built yet"},
+	[FLAG_PORT] = {"port", true, "PORT  where redirected connections arrive (15001)"},
+	[FLAG_READY_PORT] = {"ready-port", true, "PORT  of GET /healthz/ready (15021)"},
+	[FLAG_METRICS_PORT] = {"metrics-port", true, "PORT  of GET /stats/prometheus (15090)"},
+	[FLAG_ADMIN_SOCKET] = {"admin-socket", true, "PATH  of a Unix socket: POST /quitquitquit drains and exits"},
+	[FLAG_ACCESS_LOG] = {"access-log", true, "FILE  \"\" for none (accessLogFile, or /dev/stdout); SIGHUP opens it anew"},
+	[FLAG_CONCURRENCY] = {"concurrency", true, "N  workers, 1 to 64 (1)"},
+	[FLAG_DRAIN_TIME] = {"drain-time", true, "S  at SIGTERM, seconds for connections to end (5)"},
+	[FLAG_RUN_AS] = {"run-as", true, "UID:GID  become these, when started as root"},
+	[FLAG_ALLOW_ROOT] = {"allow-root", false, "stay root, when started as root"},
+	[FLAG_HELP] = {"help", false, "print this"},
+	[FLAG_VERSION] = {"version", false, "print the version"},
+	[FLAG_MESH_CONFIG] = {"mesh-config", true, "FILE  mesh settings, as Istio's MeshConfig names them"},
+	[FLAG_CONFIG_DIR] = {"config-dir", true, "DIR  ServiceEntry, VirtualService ... in .yaml, .yml and .json files"},
+	[FLAG_RESOLV_CONF] = {"resolv-conf", true, "FILE  whom to ask for names (/etc/resolv.conf)"},
+	[FLAG_NAMESPACE] = {"namespace", true, "NS  the pod's, for exportTo and Sidecar (default)"},
+	[FLAG_POD_LABELS] = {"pod-labels", true, "FILE  the pod's labels, as the downward API writes them"},
+	[FLAG_LOG_LEVEL] = {"log-level", true, "L  of stderr: off, warning (default), info"},
 };
 static_assert(sizeof specs / sizeof *specs == FLAG_COUNT, "every flag has a row");
 
@@ -107,6 +106,8 @@ static int take_drain_time(const char *text, struct options *options, struct err
 
 static int take(enum flag flag, const char *text, struct options *options, struct error *e)
 {
+	char quote[ERROR_QUOTE_SIZE];
+
 	switch (flag) {
 	case FLAG_PORT:
 		return take_number("port", text, 1, UINT16_MAX, &options->port, e);
@@ -117,6 +118,26 @@ static int take(enum flag flag, const char *text, struct options *options, struc
 	case FLAG_ADMIN_SOCKET:
 		options->admin_socket = text;
 		return 0;
+	case FLAG_MESH_CONFIG:
+		options->mesh_config = text;
+		return 0;
+	case FLAG_CONFIG_DIR:
+		options->config_dir = text;
+		return 0;
+	case FLAG_RESOLV_CONF:
+		options->resolv_conf = text;
+		return 0;
+	case FLAG_NAMESPACE:
+		options->namespace_ = text;
+		return 0;
+	case FLAG_POD_LABELS:
+		options->pod_labels = text;
+		return 0;
+	case FLAG_LOG_LEVEL:
+		if (warn_read_level(text, &options->log_level))
+			return 0;
+		return error_set(e, EINVAL, "--log-level is %s; valid: off, warning, info",
+			error_quote(quote, text, strlen(text)));
 	case FLAG_ACCESS_LOG:
 		options->access_log = text;
 		return 0;
@@ -135,9 +156,10 @@ static int take(enum flag flag, const char *text, struct options *options, struc
 	case FLAG_VERSION:
 		options->version = true;
 		return 0;
-	default:
-		return error_set(e, EINVAL, "--%s is not built yet", specs[flag].name);
+	case FLAG_COUNT:
+		break;
 	}
+	return -EINVAL;
 }
 
 static int read_flag(const char *argument, const char *next, bool *ret_used_next, struct options *options,
@@ -247,8 +269,8 @@ static int read_environment(struct options *options, struct error *e)
 
 int options_read(int argc, char *const argv[], struct options *ret, struct error *e)
 {
-	*ret = (struct options){.access_log = "/dev/stdout", .port = 15001, .ready_port = 15021, .metrics_port = 15090,
-		.admin_socket = "", .concurrency = 1, .drain_time = 5000};
+	*ret = (struct options){.port = 15001, .ready_port = 15021, .metrics_port = 15090,
+		.admin_socket = "", .resolv_conf = "/etc/resolv.conf", .namespace_ = "default", .log_level = WARN_WARNING, .concurrency = 1, .drain_time = 5000};
 	for (int i = 1; i < argc; i++) {
 		bool used_next;
 		int rc = read_flag(argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used_next, ret, e);

@@ -5,6 +5,7 @@
 #ifndef WEIR_PROXY_OPTIONS_H
 #define WEIR_PROXY_OPTIONS_H
 
+#include "proxy/log/warn.h"
 #include "redirect/base/error.h"
 
 #include <stdbool.h>
@@ -15,11 +16,17 @@
 #define OPTIONS_CONCURRENCY_MAX 64u
 
 struct options {
-	const char *access_log; /* a path; "/dev/stdout"; "" for none */
+	const char *access_log; /* a path; "/dev/stdout"; "" for none; NULL: as the mesh settings say */
 	uint32_t port;
 	uint32_t ready_port;
 	uint32_t metrics_port;
 	const char *admin_socket; /* a path; "" for none */
+	const char *mesh_config;  /* a path; NULL: none */
+	const char *config_dir;   /* the same */
+	const char *resolv_conf;
+	const char *namespace_;
+	const char *pod_labels; /* a path; NULL: none */
+	enum warn_level log_level;
 	uint32_t concurrency;
 	int64_t drain_time; /* milliseconds; with drain_to_zero the least, else the most that a drain takes */
 	bool drain_to_zero; /* EXIT_ON_ZERO_ACTIVE_CONNECTIONS */

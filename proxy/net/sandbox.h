@@ -5,7 +5,8 @@
  *     1  sandbox_check    before anything is opened: not as root, unless asked for
  *     -                   the log, the listeners and the admin socket are opened
  *     2  sandbox_drop     another user, no capabilities, no_new_privs: nothing can be regained
- *     3  sandbox_paths    no file but the access log's, for opening it anew (Landlock, where the kernel has it)
+ *     3  sandbox_paths    no file but the access log's, for opening it anew, and the configuration's (Landlock, where the
+ *                         kernel has it)
  *     -                   the threads are started, and wait
  *     4  sandbox_calls    no system call but those of the relay, for all threads at once (seccomp)
  *     -                   the threads go on
@@ -27,11 +28,19 @@ int sandbox_check(bool run_as, bool allow_root, struct error *e);
  */
 int sandbox_drop(bool run_as, uint32_t uid, uint32_t gid, struct error *e);
 
+/* What is opened later, too. Each may be NULL. */
+struct sandbox_files {
+	const char *log;          /* its folder stays, for writing; "" and "/dev/stdout" need none */
+	const char *mesh_config;  /* the folders of these stay, for reading: a file may be replaced */
+	const char *certificates;
+	const char *config_dir;   /* a folder */
+};
+
 /*
- * Leaves no path but the folder of `log_path`, for writing ("" and "/dev/stdout" need none), and no TCP port to bind.
- * A kernel without Landlock is no error. Needs no_new_privs. Returns 0 or -errno.
+ * Leaves no path but those, and no TCP port to bind. A kernel without Landlock is no error. Needs no_new_privs. Returns 0
+ * or -errno.
  */
-int sandbox_paths(const char *log_path, struct error *e);
+int sandbox_paths(const struct sandbox_files *files, struct error *e);
 
 /*
  * Leaves no system call but those that a running proxy makes; any other fails with EPERM, in every thread. Needs

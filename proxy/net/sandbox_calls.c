@@ -40,7 +40,7 @@
 static const int calls[] = {
 	/* the relay */
 	SYS_accept4, SYS_connect, SYS_sendto, SYS_recvfrom, SYS_shutdown, SYS_close, SYS_getsockopt, SYS_setsockopt,
-	SYS_getsockname, SYS_epoll_ctl, SYS_epoll_pwait,
+	SYS_getsockname, SYS_epoll_ctl, SYS_epoll_pwait, SYS_sendmsg,
 #ifdef SYS_epoll_wait
 	SYS_epoll_wait,
 #endif
@@ -52,6 +52,10 @@ static const int calls[] = {
 #ifdef SYS_open
 	SYS_open,
 #endif
+	/* the configuration's files */
+	SYS_getdents64, SYS_lseek, SYS_statx,
+	/* the resolver, as c-ares does it over TCP */
+	SYS_writev,
 	/* memory and threads, as the C library manages them; what is mapped, see below */
 	SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_futex, SYS_sched_yield, SYS_restart_syscall, SYS_rt_sigreturn,
 	SYS_rt_sigprocmask, SYS_getrandom,
@@ -65,7 +69,7 @@ static const int calls[] = {
 	SYS_exit, SYS_exit_group, SYS_gettid, SYS_getpid, SYS_tgkill, SYS_rt_sigaction,
 #ifdef __SANITIZE_ADDRESS__
 	/* A sanitizer looks for leaks from a process of its own, which stops the threads; and reports. */
-	SYS_clone, SYS_ptrace, SYS_wait4, SYS_prctl, SYS_sigaltstack, SYS_getdents64, SYS_readlinkat, SYS_getppid, SYS_kill,
+	SYS_clone, SYS_ptrace, SYS_wait4, SYS_prctl, SYS_sigaltstack, SYS_readlinkat, SYS_getppid, SYS_kill,
 #ifdef SYS_getdents
 	SYS_getdents, SYS_readlink,
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -51,29 +52,44 @@ static int allow(int ruleset, const char *folder, uint64_t rights, struct error 
 	long rc;
 
 	if (rule.parent_fd < 0)
-		return error_set_errno(e, errno, "cannot open the access log's folder %s", folder);
+		return error_set_errno(e, errno, "cannot open the folder %s", folder);
 	rc = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 	if (rc < 0)
-		rc = error_set_errno(e, errno, "cannot keep the right to the access log's folder %s", folder);
+		rc = error_set_errno(e, errno, "cannot keep the right to the folder %s", folder);
 	(void)close(rule.parent_fd);
 	return (int)rc;
 }
 
-/* The log is opened anew, and made where it is gone. */
-static int allow_log(int ruleset, const char *log_path, struct error *e)
+/* The folder that a file is in, since a file may be replaced. */
+static int allow_beside(int ruleset, const char *path, uint64_t rights, struct error *e)
 {
 	char folder[PATH_SIZE];
-	const char *slash = strrchr(log_path, '/');
+	const char *slash = strrchr(path, '/');
 
-	if (*log_path == '\0' || strcmp(log_path, "/dev/stdout") == 0)
-		return 0;
-	if (strlen(log_path) >= sizeof folder)
-		return error_set(e, ENAMETOOLONG, "the access log's path is longer than %d bytes", PATH_SIZE - 1);
+	if (strlen(path) >= sizeof folder)
+		return error_set(e, ENAMETOOLONG, "the path of a file is longer than %d bytes", PATH_SIZE - 1);
 	if (slash == NULL)
 		(void)snprintf(folder, sizeof folder, ".");
 	else
-		(void)snprintf(folder, sizeof folder, "%.*s", slash == log_path ? 1 : (int)(slash - log_path), log_path);
-	return allow(ruleset, folder, LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG, e);
+		(void)snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	return allow(ruleset, folder, rights, e);
+}
+
+/* The log is opened anew, and made where it is gone; the others are read again and again. */
+static int allow_files(int ruleset, const struct sandbox_files *files, struct error *e)
+{
+	const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+	const uint64_t writing = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
+	bool has_log = files->log != NULL && *files->log != '\0' && strcmp(files->log, "/dev/stdout") != 0;
+	int rc = has_log ? allow_beside(ruleset, files->log, writing, e) : 0;
+
+	if (rc == 0 && files->mesh_config != NULL)
+		rc = allow_beside(ruleset, files->mesh_config, reading, e);
+	if (rc == 0 && files->certificates != NULL)
+		rc = allow_beside(ruleset, files->certificates, reading, e);
+	if (rc == 0 && files->config_dir != NULL)
+		rc = allow(ruleset, files->config_dir, reading, e);
+	return rc;
 }
 
 /* A sanitizer's last act is to look for leaks, in the threads that /proc lists. */
@@ -88,7 +104,7 @@ static int allow_sanitizer(int ruleset, struct error *e)
 #endif
 }
 
-int sandbox_paths(const char *log_path, struct error *e)
+int sandbox_paths(const struct sandbox_files *files, struct error *e)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct ruleset attribute = rights_of(version);
@@ -102,7 +118,7 @@ int sandbox_paths(const char *log_path, struct error *e)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attribute, size, 0);
 	if (ruleset < 0)
 		return error_set_errno(e, errno, "cannot make a Landlock ruleset");
-	rc = allow_log(ruleset, log_path, e);
+	rc = allow_files(ruleset, files, e);
 	if (rc == 0)
 		rc = allow_sanitizer(ruleset, e);
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)

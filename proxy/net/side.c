@@ -96,6 +96,55 @@ ssize_t side_write(struct side *side, const uint8_t *data, size_t size, bool las
 	return n;
 }
 
+/* Keeps what of the pieces is behind the first `written` bytes, behind what is kept already. */
+static int keep_pieces(struct side *side, const struct iovec *pieces, unsigned count, size_t written)
+{
+	size_t size = 0;
+	uint8_t *kept;
+
+	for (unsigned i = 0; i < count; i++)
+		size += pieces[i].iov_len;
+	size -= written;
+	if (size == 0)
+		return 0;
+	kept = malloc(side->pending_size + size);
+	if (kept == NULL)
+		return -ENOMEM;
+	if (side->pending_size > 0)
+		memcpy(kept, side->pending + side->pending_start, side->pending_size);
+	free(side->pending);
+	side->pending = kept;
+	side->pending_start = 0;
+	for (unsigned i = 0; i < count; i++) {
+		size_t skip = written < pieces[i].iov_len ? written : pieces[i].iov_len;
+
+		memcpy(kept + side->pending_size, (const uint8_t *)pieces[i].iov_base + skip, pieces[i].iov_len - skip);
+		side->pending_size += (uint32_t)(pieces[i].iov_len - skip);
+		written -= skip;
+	}
+	return 0;
+}
+
+int side_write_pieces(struct side *side, struct iovec *pieces, unsigned count)
+{
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+	ssize_t n = 0;
+
+	if (count == 1 && side->pending_size == 0) {
+		n = side_write(side, pieces[0].iov_base, pieces[0].iov_len, false);
+		return n < 0 ? (int)n : 0;
+	}
+	if (side->pending_size == 0) {
+		prepare_write(side);
+		do
+			n = sendmsg(side->fd, &message, MSG_NOSIGNAL);
+		while (n < 0 && errno == EINTR);
+		if (n < 0 && errno != EAGAIN)
+			return -errno;
+	}
+	return keep_pieces(side, pieces, count, n > 0 ? (size_t)n : 0);
+}
+
 ssize_t side_write_pending(struct side *side)
 {
 	ssize_t n = write_some(side, side->pending + side->pending_start, side->pending_size, false);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* What every socket is watched for; one that connects, or owes bytes, for EPOLLOUT as well. */
 #define SIDE_EDGES (EPOLLIN | EPOLLRDHUP | EPOLLET)
@@ -49,6 +50,9 @@ ssize_t side_read(struct side *side, uint8_t *data, size_t size);
  * to share a packet. Returns the bytes that went out, or -errno; -ENOMEM where the rest could not be kept.
  */
 ssize_t side_write(struct side *side, const uint8_t *data, size_t size, bool last);
+
+/* As side_write(), for pieces that follow each other; behind what is pending already. Returns 0 or -errno. */
+int side_write_pieces(struct side *side, struct iovec *pieces, unsigned count);
 
 /* Writes of what was kept. Returns the bytes that went out, or -errno. */
 ssize_t side_write_pending(struct side *side);

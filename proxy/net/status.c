@@ -5,6 +5,9 @@
  */
 #include "proxy/net/status.h"
 
+#include "proxy/log/warn.h"
+#include "proxy/net/admin.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +27,9 @@
 #define ADMIN_BACKLOG 16
 #define ADMIN_MODE 0660
 
+/* Bytes of "level=..." with its NUL. */
+#define LEVEL_SIZE 32
+
 /* --- what is asked, and answered */
 
 static void write_head(FILE *out, const char *status, const char *type, size_t length)
@@ -38,33 +44,85 @@ static void write_answer(FILE *out, const char *status, const char *text)
 	(void)fputs(text, out);
 }
 
-static void answer_ready(struct status *status, FILE *out)
+static void answer_ready(struct status *status, const char *query, FILE *out)
 {
+	(void)query;
 	if (status->draining)
 		write_answer(out, "503 Service Unavailable", "draining\n");
 	else
 		write_answer(out, "200 OK", "");
 }
 
-static void answer_metrics(struct status *status, FILE *out)
+/* An answer whose body a function writes, of a length that is known when it has. */
+static void write_body(struct status *status, FILE *out, const char *type, void (*write)(struct status *status, FILE *body))
 {
 	char *text = NULL;
 	size_t length = 0;
 	FILE *body = open_memstream(&text, &length);
 
 	if (body != NULL)
-		metrics_write(status->metrics, sink_dropped(status->sink), body);
+		write(status, body);
 	if (body == NULL || fclose(body) != 0) {
 		write_answer(out, "503 Service Unavailable", "no memory\n");
 	} else {
-		write_head(out, "200 OK", "text/plain; version=0.0.4", length);
+		write_head(out, "200 OK", type, length);
 		(void)fwrite(text, 1, length, out);
 	}
 	free(text);
 }
 
-static void answer_quit(struct status *status, FILE *out)
+static void write_metrics(struct status *status, FILE *body)
 {
+	metrics_write(status->metrics, sink_dropped(status->sink), body);
+}
+
+static void write_configuration(struct status *status, FILE *body)
+{
+	admin_write_configuration(status->source, body);
+}
+
+static void write_clusters(struct status *status, FILE *body)
+{
+	admin_write_clusters(status->source, status->resolver, body);
+}
+
+static void answer_metrics(struct status *status, const char *query, FILE *out)
+{
+	(void)query;
+	write_body(status, out, "text/plain; version=0.0.4", write_metrics);
+}
+
+static void answer_configuration(struct status *status, const char *query, FILE *out)
+{
+	(void)query;
+	write_body(status, out, "application/json", write_configuration);
+}
+
+static void answer_clusters(struct status *status, const char *query, FILE *out)
+{
+	(void)query;
+	write_body(status, out, "text/plain", write_clusters);
+}
+
+static void answer_logging(struct status *status, const char *query, FILE *out)
+{
+	static const char key[] = "level=";
+	char name[LEVEL_SIZE];
+	enum warn_level level;
+
+	(void)status;
+	(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(query, " &"), query);
+	if (strncmp(name, key, sizeof key - 1) != 0 || !warn_read_level(name + sizeof key - 1, &level)) {
+		write_answer(out, "400 Bad Request", "valid: level=off, level=warning, level=info\n");
+		return;
+	}
+	warn_set_level(level);
+	write_answer(out, "200 OK", "OK\n");
+}
+
+static void answer_quit(struct status *status, const char *query, FILE *out)
+{
+	(void)query;
 	status->drain_asked = true;
 	write_answer(out, "200 OK", "OK\n");
 }
@@ -73,11 +131,15 @@ static const struct route {
 	const char *method;
 	const char *path;
 	enum status_door door; /* beside the admin socket, which has all */
-	void (*answer)(struct status *status, FILE *out);
+	void (*answer)(struct status *status, const char *query, FILE *out);
 } routes[] = {
 	{"GET", "/healthz/ready", STATUS_READY, answer_ready},
 	{"GET", "/stats/prometheus", STATUS_METRICS, answer_metrics},
 	{"POST", "/quitquitquit", STATUS_ADMIN, answer_quit},
+	{"POST", "/drain", STATUS_ADMIN, answer_quit},
+	{"GET", "/config_dump", STATUS_ADMIN, answer_configuration},
+	{"GET", "/clusters", STATUS_ADMIN, answer_clusters},
+	{"POST", "/logging", STATUS_ADMIN, answer_logging},
 };
 
 /* Whether the request line's word, up to `end`, is this one. */
@@ -102,7 +164,7 @@ static void answer_request(struct status *status, enum status_door door, const c
 		if ((door != route->door && door != STATUS_ADMIN) || !is_word(path, path_length, route->path))
 			continue;
 		if (is_word(request, method_length, route->method))
-			route->answer(status, out);
+			route->answer(status, path + path_length + (path[path_length] == '?'), out);
 		else
 			write_answer(out, "405 Method Not Allowed", "");
 		return;

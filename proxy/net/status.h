@@ -5,15 +5,21 @@
  *     port 15021   GET /healthz/ready       200, or 503 while draining
  *     port 15090   GET /stats/prometheus    metrics
  *     the admin socket, which no network reaches:
- *                  POST /quitquitquit       drain and exit; also both of the above
+ *                  POST /quitquitquit       drain and exit (POST /drain is the same)
+ *                  GET /config_dump         what is in force, as JSON
+ *                  GET /clusters            each cluster's addresses
+ *                  POST /logging?level=L    off, warning or info
+ *                  and both of the above
  *
  * One thread serves all of it, apart from the workers: a scrape takes nothing from the relay.
  */
 #ifndef WEIR_PROXY_STATUS_H
 #define WEIR_PROXY_STATUS_H
 
+#include "proxy/dns/resolver.h"
 #include "proxy/log/metrics.h"
 #include "proxy/log/sink.h"
+#include "proxy/net/configuration.h"
 #include "proxy/net/listener.h"
 #include "redirect/base/error.h"
 
@@ -49,6 +55,8 @@ struct status {
 	bool drain_asked;        /* by POST /quitquitquit */
 	struct metrics *metrics; /* borrowed */
 	struct sink *sink;       /* borrowed */
+	struct configuration_source *source; /* borrowed; NULL: there is none */
+	struct resolver *resolver;           /* the same */
 	struct status_client clients[STATUS_CLIENT_MAX];
 };
 

@@ -12,8 +12,9 @@
  */
 #include "proxy/net/worker.h"
 
-#include "proxy/log/access_log.h"
 #include "proxy/log/warn.h"
+#include "proxy/net/log_line.h"
+#include "proxy/net/upstream.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,15 +33,15 @@
 #define DRAIN_TICK 50
 /* Without a failure for so many milliseconds, the next one is worth a warning again. */
 #define QUIET_TIME 10000
-/* A line's usual room; longer ones get memory of their own. */
-#define LINE_SIZE 4096
 
 /* epoll's data: 4 bits type, 28 bits generation, 32 bits index. */
 enum reference_type {
 	REFERENCE_LISTENER,
 	REFERENCE_WAKE,
+	REFERENCE_RESOLVED,
 	REFERENCE_CLIENT,
 	REFERENCE_UPSTREAM,
+	REFERENCE_IDLE,
 };
 
 #define GENERATION_MASK 0xfffffffu
@@ -54,6 +56,11 @@ static uint64_t connection_reference(const struct connection *connection, bool u
 	return make_reference(upstream ? REFERENCE_UPSTREAM : REFERENCE_CLIENT, connection->generation, connection->index);
 }
 
+static uint64_t idle_reference(const struct pool *pool, size_t place)
+{
+	return make_reference(REFERENCE_IDLE, pool_generation(pool, place), (uint32_t)place);
+}
+
 static int64_t clock_milliseconds(clockid_t clock)
 {
 	struct timespec now;
@@ -66,6 +73,10 @@ static void look_at_the_clock(struct connection_context *context)
 {
 	context->real_now = clock_milliseconds(CLOCK_REALTIME);
 	context->now = clock_milliseconds(CLOCK_MONOTONIC);
+	if (context->io != NULL && context->real_now / 1000 != context->dated) {
+		context->dated = context->real_now / 1000;
+		http_date_write(context->io->date, context->dated);
+	}
 }
 
 static int watch(int epoll, int fd, uint64_t reference)
@@ -102,32 +113,23 @@ static void go_on_accepting(struct worker *worker)
 
 /* --- the end of a connection */
 
-/* A line that is longer than usual, in memory of its own; without memory, the line without its names. */
-static void write_long_line(const struct worker *worker, struct facts *facts, size_t length)
+static struct worker *worker_of(struct connection_context *context)
 {
-	char usual[LINE_SIZE];
-	char *line = malloc(length);
-
-	if (line == NULL) {
-		facts_free(facts);
-		length = access_log_format(worker->format, usual, sizeof usual, facts);
-		sink_add(worker->options.sink, worker->number, usual, length);
-		return;
-	}
-	(void)access_log_format(worker->format, line, length, facts);
-	sink_add(worker->options.sink, worker->number, line, length);
-	free(line);
+	return (struct worker *)((char *)context - offsetof(struct worker, context));
 }
 
-static void write_line(const struct worker *worker, struct facts *facts)
+static const struct format *format_of(const struct worker *worker)
 {
-	char line[LINE_SIZE];
-	size_t length = access_log_format(worker->format, line, sizeof line, facts);
+	const struct configuration *configuration = worker->context.configuration;
 
-	if (length <= sizeof line)
-		sink_add(worker->options.sink, worker->number, line, length);
-	else
-		write_long_line(worker, facts, length);
+	return configuration != NULL && configuration->format != NULL ? configuration->format : worker->format;
+}
+
+static void write_line(struct connection_context *context, struct facts *facts)
+{
+	struct worker *worker = worker_of(context);
+
+	log_line_write(worker->options.sink, worker->number, format_of(worker), facts);
 }
 
 /* Logs a connection that has ended, and gives its place back. */
@@ -135,7 +137,8 @@ static void finish(struct worker *worker, struct connection *connection)
 {
 	if (connection->state != CONNECTION_ENDED)
 		return;
-	write_line(worker, &connection->facts);
+	if (!connection->silent)
+		write_line(&worker->context, &connection->facts);
 	connection_release(connection);
 	table_give(&worker->table, connection);
 	metrics_count(&worker->options.metrics->active, -1);
@@ -189,18 +192,72 @@ static void accept_connections(struct worker *worker, size_t family)
 
 static void begin_drain(struct worker *worker)
 {
-	if (worker->drain_until == 0)
-		worker->drain_until = worker->context.now + worker->options.drain_time;
-	(void)epoll_ctl(worker->context.epoll, EPOLL_CTL_DEL, worker->wake, NULL);
+	worker->drain_until = worker->context.now + worker->options.drain_time;
+	worker->context.draining = true;
+	if (worker->context.io != NULL)
+		worker->context.io->draining = true;
+}
+
+/* Takes up the newest configuration, and looks at who is not allowed any more. */
+static void reconfigure(struct worker *worker)
+{
+	struct connection_context *context = &worker->context;
+	struct connection *connection;
+
+	if (worker->options.source == NULL ||
+		(context->configuration != NULL &&
+			configuration_number(worker->options.source) == context->configuration->number))
+		return;
+	configuration_unref(context->configuration);
+	context->configuration = configuration_newest(worker->options.source);
+	for (size_t i = 0; worker->table.active > 0 && (connection = table_at(&worker->table, i)) != NULL; i++)
+		connection_reconsider(connection, context);
+}
+
+/* Somebody has something for the worker. */
+static void wake_up(struct worker *worker)
+{
+	uint64_t count;
+
+	(void)!read(worker->wake, &count, sizeof count);
+	if (worker->drain_asked && worker->drain_until == 0)
+		begin_drain(worker);
+	reconfigure(worker);
+}
+
+/* The connection of a place, if it still is the same; NULL: it is not. */
+static struct connection *find_connection(struct worker *worker, uint32_t index, uint32_t generation)
+{
+	struct connection *connection = table_at(&worker->table, index);
+
+	return connection != NULL && (connection->generation & GENERATION_MASK) == (generation & GENERATION_MASK) ? connection
+														    : NULL;
+}
+
+static void take_answers(struct worker *worker)
+{
+	struct resolver_wait *wait;
+
+	while ((wait = resolver_client_next(worker->options.resolver, &worker->resolved)) != NULL) {
+		struct connection *connection;
+		uint32_t index;
+		uint32_t generation;
+
+		upstream_waiter(wait, &index, &generation);
+		connection = find_connection(worker, index, generation);
+		if (connection == NULL)
+			continue;
+		connection_resolved(connection, &worker->context);
+		finish(worker, connection);
+	}
 }
 
 static void connection_dispatch(struct worker *worker, uint64_t reference, bool upstream, uint32_t events)
 {
 	uint32_t index = (uint32_t)reference;
-	struct connection *connection = table_at(&worker->table, index);
-	uint32_t generation = (uint32_t)(reference >> 32) & GENERATION_MASK;
+	struct connection *connection = find_connection(worker, index, (uint32_t)(reference >> 32));
 
-	if (connection == NULL || (connection->generation & GENERATION_MASK) != generation)
+	if (connection == NULL)
 		return;
 	connection_event(connection, &worker->context, upstream, events);
 	finish(worker, connection);
@@ -215,7 +272,13 @@ static void dispatch(struct worker *worker, const struct epoll_event *event)
 		accept_connections(worker, index);
 		break;
 	case REFERENCE_WAKE:
-		begin_drain(worker);
+		wake_up(worker);
+		break;
+	case REFERENCE_RESOLVED:
+		take_answers(worker);
+		break;
+	case REFERENCE_IDLE:
+		pool_event(&worker->context.pool, index, (uint32_t)(event->data.u64 >> 32) & GENERATION_MASK);
 		break;
 	case REFERENCE_CLIENT:
 		connection_dispatch(worker, event->data.u64, false, event->events);
@@ -234,7 +297,23 @@ static void check_times(struct worker *worker)
 		connection_check_time(connection, &worker->context);
 		finish(worker, connection);
 	}
+	pool_check_time(&worker->context.pool, worker->context.now);
 	go_on_accepting(worker);
+}
+
+/* Those whose moment has come. */
+static void check_timers(struct worker *worker)
+{
+	struct timer timer;
+
+	while (timers_take(&worker->context.timers, worker->context.now, &timer)) {
+		struct connection *connection = find_connection(worker, timer.index, timer.generation);
+
+		if (connection == NULL || connection->state == CONNECTION_FREE)
+			continue;
+		connection_check_time(connection, &worker->context);
+		finish(worker, connection);
+	}
 }
 
 static void abort_all(struct worker *worker)
@@ -269,9 +348,15 @@ static bool is_drained(struct worker *worker)
 
 static int sleep_limit(const struct worker *worker)
 {
+	int limit = worker->table.active > 0 || worker->context.pool.count > 0 || !worker->accepting ? TICK : -1;
+	int64_t next = timers_next(&worker->context.timers);
+
 	if (worker->drain_until != 0)
-		return DRAIN_TICK;
-	return worker->table.active > 0 || !worker->accepting ? TICK : -1;
+		limit = DRAIN_TICK;
+	if (next == INT64_MAX)
+		return limit;
+	next = next > worker->context.now ? next - worker->context.now : 0;
+	return limit < 0 || next < limit ? (int)(next < TICK ? next : TICK) : limit;
 }
 
 void worker_run(struct worker *worker)
@@ -285,6 +370,7 @@ void worker_run(struct worker *worker)
 		look_at_the_clock(&worker->context);
 		for (int i = 0; i < n; i++)
 			dispatch(worker, &events[i]);
+		check_timers(worker);
 		if (worker->context.now >= next_tick) {
 			check_times(worker);
 			next_tick = worker->context.now + TICK;
@@ -294,6 +380,30 @@ void worker_run(struct worker *worker)
 }
 
 /* --- life */
+
+/* What only a worker with a configuration has. */
+static int init_policy(struct worker *worker, struct error *e)
+{
+	struct connection_context *context = &worker->context;
+	/* Mapped, as above. */
+	void *io = mmap(NULL, sizeof *context->io, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *tls = mmap(NULL, 2 * TLS_STREAM_ROOM(WORKER_BUFFER_SIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc = resolver_client_init(&worker->resolved, e);
+
+	if (rc < 0)
+		return rc;
+	worker->has_resolved = true;
+	if (io == MAP_FAILED || tls == MAP_FAILED || getrandom(&context->random_state, sizeof context->random_state, 0) < 0)
+		return error_set_errno(e, errno, "cannot set up a worker");
+	context->tls_size = TLS_STREAM_ROOM(WORKER_BUFFER_SIZE);
+	context->plain = tls;
+	context->wire = context->plain + context->tls_size;
+	context->io = io;
+	http_io_init(context->io);
+	context->configuration = configuration_newest(worker->options.source);
+	rc = watch(context->epoll, worker->resolved.wake, make_reference(REFERENCE_RESOLVED, 0, 0));
+	return rc < 0 ? error_set_errno(e, -rc, "cannot watch the resolver") : 0;
+}
 
 int worker_init(struct worker *worker, const struct worker_options *options, size_t number, struct error *e)
 {
@@ -307,7 +417,8 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 	/* Mapped, not allocated: pages that no read has reached cost nothing. */
 	buffer = mmap(NULL, WORKER_BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	*context = (struct connection_context){.epoll = epoll_create1(EPOLL_CLOEXEC), .port = options->port,
-		.metrics = options->metrics, .reference = connection_reference};
+		.metrics = options->metrics, .reference = connection_reference, .idle_reference = idle_reference,
+		.write_line = write_line, .resolver = options->resolver, .resolved = &worker->resolved};
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (buffer == MAP_FAILED || context->epoll < 0 || worker->wake < 0)
 		return error_set_errno(e, errno, "cannot set up a worker");
@@ -315,6 +426,8 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 	context->buffer_size = WORKER_BUFFER_SIZE;
 	look_at_the_clock(context);
 	rc = format_new(FORMAT_TEXT, NULL, &worker->format, e);
+	if (rc == 0 && options->source != NULL)
+		rc = init_policy(worker, e);
 	if (rc == 0)
 		rc = listener_open(options->port, worker->listeners, e);
 	if (rc < 0)
@@ -326,11 +439,17 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 	return rc < 0 ? error_set_errno(e, -rc, "cannot watch the worker's sockets") : 0;
 }
 
-void worker_drain(const struct worker *worker)
+void worker_reconfigure(const struct worker *worker)
 {
 	const uint64_t one = 1;
 
 	(void)!write(worker->wake, &one, sizeof one);
+}
+
+void worker_drain(struct worker *worker)
+{
+	worker->drain_asked = true;
+	worker_reconfigure(worker);
 }
 
 void worker_free(struct worker *worker)
@@ -342,6 +461,15 @@ void worker_free(struct worker *worker)
 			(void)close(worker->upstreams[i]);
 	}
 	table_free(&worker->table);
+	timers_free(&worker->context.timers);
+	pool_free(&worker->context.pool);
+	configuration_unref(worker->context.configuration);
+	if (worker->has_resolved)
+		resolver_client_free(&worker->resolved);
+	if (worker->context.io != NULL)
+		(void)munmap(worker->context.io, sizeof *worker->context.io);
+	if (worker->context.plain != NULL)
+		(void)munmap(worker->context.plain, 2 * worker->context.tls_size);
 	format_unref(worker->format);
 	if (worker->context.buffer != NULL)
 		(void)munmap(worker->context.buffer, worker->context.buffer_size);

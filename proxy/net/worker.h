@@ -5,6 +5,7 @@
 #ifndef WEIR_PROXY_WORKER_H
 #define WEIR_PROXY_WORKER_H
 
+#include "proxy/dns/resolver.h"
 #include "proxy/log/format.h"
 #include "proxy/log/metrics.h"
 #include "proxy/log/sink.h"
@@ -26,6 +27,8 @@ struct worker_options {
 	bool drain_to_zero; /* a drain lasts until no worker has a connection */
 	struct sink *sink;
 	struct metrics *metrics;
+	struct configuration_source *source; /* NULL: there is no configuration, everything passes */
+	struct resolver *resolver;           /* the same */
 };
 
 struct worker {
@@ -35,11 +38,14 @@ struct worker {
 	int upstreams[LISTENER_COUNT]; /* a socket each for the next connection: what is accepted can be dialled; or -1 */
 	int wake;                      /* an eventfd: the drain has begun */
 	bool accepting;                /* false while descriptors or memory are out */
+	_Atomic bool drain_asked;
 	int64_t drain_until;           /* monotonic milliseconds; 0: not draining */
 	int64_t refused;               /* when accepting last failed */
 	struct connection_context context;
+	struct resolver_client resolved;
+	bool has_resolved;
 	struct table table;
-	struct format *format; /* of the access log; a reference */
+	struct format *format; /* of the access log, where no configuration has one; a reference */
 };
 
 /* Opens the worker's sockets and memory. Returns 0 or -errno; worker_free() is due in either case. */
@@ -49,7 +55,10 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 void worker_run(struct worker *worker);
 
 /* Tells a worker, from any thread, to drain. */
-void worker_drain(const struct worker *worker);
+void worker_drain(struct worker *worker);
+
+/* Tells a worker, from any thread, that there is a new configuration. */
+void worker_reconfigure(const struct worker *worker);
 
 /* Closes and frees everything. */
 void worker_free(struct worker *worker);

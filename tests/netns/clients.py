@@ -273,7 +273,7 @@ def test_node(folder):
 
 
 def test_go(folder):
-    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOCACHE": GO_CACHE, "GOPATH": f"{GO_CACHE}/path"}
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOCACHE": GO_CACHE}
     run("go", "build", "-o", f"{folder}/client", f"{HERE}/programs/client.go", env=environment)
     server, digest = nginx(folder)
     with server:

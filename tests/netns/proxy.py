@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -141,6 +142,40 @@ def test_http_by_host(folder):
                     sock.sendall(text[i * len(text) // pieces:(i + 1) * len(text) // pieces])
                 equal("answer", sock.recv(100), answer)
             one_line(proxy, request=request, host=host, rx=str(len(text)), tx=str(len(answer)), sni="-")
+
+
+def data_segments(sock):
+    """How many segments with data have come: tcpi_data_segs_in of struct tcp_info."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 152)[0]
+
+
+def test_a_head_goes_with_its_body(folder):
+    os.mkdir(f"{folder}/resources")
+    with open(f"{folder}/resources/site.yaml", "w") as file:
+        file.write("apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: site}\nspec:\n"
+                   "  hosts: [site.example]\n  resolution: STATIC\n  endpoints: [{address: " + V4 + "}]\n"
+                   "  ports: [{number: 8080, name: http, protocol: HTTP}]\n")
+    proxy = Proxy(folder, "--config-dir", f"{folder}/resources")
+    seen = []
+
+    def handler(sock):
+        for _ in range(2):
+            request = b""
+            while not request.endswith(b"0123456789"):
+                request += sock.recv(4096)
+            seen.append(data_segments(sock))
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n9876543210")
+
+    with Origin(8080, handler), connect(V4, 8080) as sock:
+        for turn in (1, 2):
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: site.example\r\nContent-Length: 10\r\n\r\n0123456789")
+            answer = b""
+            while not answer.endswith(b"9876543210"):
+                answer += sock.recv(4096)
+            equal("segments to the client", data_segments(sock), turn)
+    # The first goes to a connection that has to be made: what has come until then is sent when it is there.
+    equal("segments to the server", seen, [1, 2])
+    proxy.stop()
 
 
 def test_dialled_directly(folder):
@@ -338,7 +373,8 @@ def test_arguments(folder):
             (["--nope"], 2, 'unknown argument "--nope"'), (["x"], 2, 'unknown argument "x"'), (["--port"], 2, "needs a value"),
             (["--port", "0"], 2, '--port is "0"; valid: a number from 1 to 65535'), (["--port=x"], 2, '"x"'),
             (["--concurrency", "65"], 2, "1 to 64"), (["--run-as", "0:0"], 2, "UID:GID"), (["--allow-root=1"], 2, "no value"),
-            (["--mesh-config", "x"], 2, "--mesh-config is not built yet"), (["--help"], 0, ""), (["--version"], 0, "")):
+            (["--allow-root", "--access-log", "", "--mesh-config", "/nowhere/x"], 1, "cannot read /nowhere/x"),
+            (["--log-level", "loud"], 2, '--log-level is "loud"; valid: off, warning, info'), (["--help"], 0, ""), (["--version"], 0, "")):
         result = subprocess.run([f"{BUILD}/weir-proxy", *arguments], capture_output=True, text=True, check=False)
         if result.returncode != status or text not in result.stderr:
             raise AssertionError(f"{arguments}: {result}")

@@ -128,11 +128,13 @@ def connect(address, port):
 
 
 class Origin:
-    """Listens outside on a port of all addresses, and gives each connection to a handler in a thread."""
+    """Listens outside on a port of all addresses, or of one, and gives each connection to a handler in a thread."""
 
-    def __init__(self, port, handler):
+    def __init__(self, port, handler, address="::"):
         enter(OUTSIDE)
-        self.socket = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+        ipv6 = ":" in address
+        self.socket = socket.create_server((address, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET,
+                                           dualstack_ipv6=ipv6, backlog=1024)
         self.handler = handler
         threading.Thread(target=self.serve, daemon=True).start()
 

@@ -48,9 +48,10 @@ static int remove_folder(void **state)
 
 static void enter(void)
 {
+	const struct sandbox_files files = {.log = log_path};
 	struct error e;
 
-	if (sandbox_drop(true, USER, USER, &e) < 0 || sandbox_paths(log_path, &e) < 0 || sandbox_calls(&e) < 0) {
+	if (sandbox_drop(true, USER, USER, &e) < 0 || sandbox_paths(&files, &e) < 0 || sandbox_calls(&e) < 0) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		_exit(99);
 	}

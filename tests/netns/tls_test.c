@@ -108,7 +108,7 @@ static void be_client(const struct tls_settings *settings, const char *request)
 	int fd;
 
 	if (tls_context_new(settings, &context, &e) < 0 || sandbox_drop(true, USER, USER, &e) < 0 ||
-		sandbox_paths("", &e) < 0 || sandbox_calls(&e) < 0 || tls_stream_new(context, NAME, &stream) < 0) {
+		sandbox_paths(&(struct sandbox_files){.log = ""}, &e) < 0 || sandbox_calls(&e) < 0 || tls_stream_new(context, NAME, &stream) < 0) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		_exit(99);
 	}
