@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * idle COUNT DESTINATION PORT PATH - opens that many connections, sends one HTTP request for PATH on each and reads its
- * answer, so that all of them are in use as far as the way there is concerned. Then it prints "ready" and holds them
- * until it is killed.
+ * idle COUNT DESTINATION PORT PATH HOST - opens that many connections, sends one HTTP request for PATH of HOST on each
+ * and reads its answer, so that all of them are in use as far as the way there is concerned. Then it prints "ready" and
+ * holds them until it is killed.
  */
 #include "tests/bench/measure.h"
 
@@ -70,13 +70,13 @@ int main(int argc, char *argv[])
 	char request[REQUEST_SIZE];
 	size_t count;
 
-	if (argc != 5)
-		measure_die("usage: idle COUNT DESTINATION PORT PATH");
+	if (argc != 6)
+		measure_die("usage: idle COUNT DESTINATION PORT PATH HOST");
 	count = measure_read_number(argv[1], COUNT_MAX);
 	to.sin_port = htons((uint16_t)measure_read_number(argv[3], UINT16_MAX));
 	if (inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
 		measure_die("%s is no IPv4 address", argv[2]);
-	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[4], argv[2]);
+	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[4], argv[5]);
 	for (size_t i = 0; i < count; i++)
 		open_one(&to, request);
 	(void)puts("ready");

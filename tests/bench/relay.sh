@@ -11,6 +11,7 @@
 # nobody reads.
 
 origin=198.18.0.1
+origin_host=host-5.example
 idle_connections=1000
 proxies=()
 declare -A proxy_pid
@@ -22,7 +23,7 @@ write_origin() {
 	cat >"$work/origin.conf" <<-EOF
 		daemon off; worker_processes 1; worker_rlimit_nofile 20000; user root;
 		pid $work/origin/pid; error_log $work/origin/error.log;
-		events { worker_connections 9500; }
+		events { worker_connections 19000; }
 		http {
 			access_log off; sendfile on; tcp_nopush on; keepalive_timeout 1h; keepalive_requests 1000000000;
 			client_header_timeout 1h; client_body_temp_path $work/origin/body; proxy_temp_path $work/origin/proxy;
@@ -139,6 +140,10 @@ write_envoy() {
 # proxy_command NAME - sets $command.
 proxy_command() {
 	case $1 in
+	weirhttp* | weirmany*)
+		command=("$build/weir-proxy" --access-log "$work/$1/log" --concurrency "$(workers_of "$1")"
+			--mesh-config "$work/$1/mesh.yaml" --config-dir "$work/$1/resources")
+		;;
 	weir-stuck) command=("$build/weir-proxy" --access-log /dev/stdout) ;;
 	weir*) command=("$build/weir-proxy" --access-log "$work/$1/log" --concurrency "$(workers_of "$1")") ;;
 	haproxy*) command=("$(command -v haproxy)" -db -q -f "$work/$1/conf") ;;
@@ -152,7 +157,7 @@ proxy_command() {
 wait_until_ready() {
 	for _ in $(seq 100); do
 		[ "$1" = direct ] || is_running "${proxy_pid[$1]}" || break
-		! inside "$1" curl -fs -o "$work/answer" -m 2 "http://$origin/1k" || return 0
+		! inside "$1" curl -fs -o "$work/answer" -m 2 -H "Host: $origin_host" "http://$origin/1k" || return 0
 		sleep 0.1
 	done
 	die "$1 does not pass a request on: $(tail -n 3 "$work/$1/stderr" "$work/origin/stderr" 2>&1)"
@@ -161,7 +166,7 @@ wait_until_ready() {
 start_proxy() {
 	local name=$1 command=()
 	mkdir "$work/$name"
-	case $name in weir*) ;; *) "write_${name%-*}" "$name" ;; esac
+	! declare -F "write_${name%-*}" >/dev/null || "write_${name%-*}" "$name"
 	# Opened for reading, too, but never read: what is written stays, until nothing goes in any more.
 	if [ "$name" = weir-stuck ]; then mkfifo "$work/$name/stdout"; else : >"$work/$name/stdout"; fi
 	chown -R 1337:1337 "$work/$name"
@@ -205,11 +210,12 @@ received_by() { inside "$1" awk '$1 == "eth0:" { print $2 }' /proc/net/dev; }
 
 # --- memory
 
+# measure_memory NAME COUNT - of the proxy as it is, and of each of so many connections that wait.
 measure_memory() {
-	local name=$1 before holder
+	local name=$1 count=$2 before holder
 	before=$(pss_of "$name")
 	note "idle.$name" "$before"
-	start_inside "$name" "$tools/idle" "$idle_connections" "$origin" 80 /1k >"$work/$name/idle"
+	start_inside "$name" "$tools/idle" "$count" "$origin" 80 /1k "$origin_host" >"$work/$name/idle"
 	holder=$started
 	for _ in $(seq 200); do
 		if [ -s "$work/$name/idle" ] || ! is_running "$holder"; then
@@ -217,9 +223,9 @@ measure_memory() {
 		fi
 		sleep 0.1
 	done
-	[ -s "$work/$name/idle" ] || die "$name does not hold $idle_connections connections"
+	[ -s "$work/$name/idle" ] || die "$name does not hold $count connections"
 	sleep 0.5
-	note "held.$name" "$(awk -v a="$before" -v b="$(pss_of "$name")" -v n="$idle_connections" \
+	note "held.$name" "$(awk -v a="$before" -v b="$(pss_of "$name")" -v n="$count" \
 		'BEGIN { print (b - a) * 1024 / n }')"
 	kill "$holder"
 	wait "$holder" 2>/dev/null
@@ -274,12 +280,18 @@ note_added() {
 	done
 }
 
-measure_relay() {
-	local name turn peers=(haproxy nginx)
+# The origin, and the pod without a proxy: once, for whichever parts want them.
+start_direct() {
+	[ ! -e "$work/direct" ] || return 0
 	start_origin
 	add_pod direct
 	mkdir "$work/direct"
 	wait_until_ready direct
+}
+
+measure_relay() {
+	local name turn peers=(haproxy nginx)
+	start_direct
 	! command -v envoy >/dev/null || peers+=(envoy)
 	local single=(weir "${peers[@]}") double=(weir-2 "${peers[@]/%/-2}")
 	for name in "${single[@]}" weir-stuck "${double[@]}"; do
@@ -287,7 +299,7 @@ measure_relay() {
 	done
 	printf 'measuring: memory of %s\n' "${single[*]}" >&2
 	for name in "${single[@]}"; do
-		measure_memory "$name"
+		measure_memory "$name" "$idle_connections"
 	done
 	for turn in $(seq "$rounds"); do
 		printf 'measuring: relay, round %s of %s\n' "$turn" "$rounds" >&2
