@@ -323,25 +323,29 @@ static void end_of_upstream(struct connection *connection, struct connection_con
 
 static bool read_upstream(struct connection *connection, struct connection_context *context)
 {
+	const struct session *session = connection->session;
 	struct side *upstream = &connection->upstream;
+	bool is_there = upstream->fd >= 0 && (!session->is_connecting || session->tls != NULL);
 	ssize_t n;
 
-	if (upstream->fd < 0 || (connection->session->is_connecting && connection->session->tls == NULL) || !upstream->readable || upstream->read_ended || connection->client.pending_size > 0)
+	if (!is_there || !upstream->readable || upstream->read_ended || connection->client.pending_size > 0)
 		return false;
 	n = side_read(upstream, context->buffer, context->buffer_size);
 	if (n == -EAGAIN)
 		return false;
 	connection->active = context->now;
-	if (n > 0 && connection->session->tls != NULL)
+	if (n > 0 && session->tls != NULL)
 		feed_tls(connection, context, (size_t)n);
 	else if (n > 0)
 		feed_upstream(connection, context, (const char *)context->buffer, (size_t)n);
-	if (is_alive(connection) && upstream->fd >= 0 && connection->session->is_connecting && (n < 0 || upstream->read_ended))
-		handle(connection, context, session_take_failure(connection, context, HTTP_FAILURE_CONNECT, n < 0 ? (int)-n : ECONNRESET));
-	else if (is_alive(connection) && n < 0)
-		end_of_upstream(connection, context, true);
-	else if (is_alive(connection) && upstream->fd >= 0 && upstream->read_ended)
-		end_of_upstream(connection, context, false);
+	if (!is_alive(connection) || upstream->fd < 0 || (n > 0 && !upstream->read_ended))
+		return is_alive(connection);
+	if (session->is_connecting)
+		handle(connection, context,
+			session_take_failure(connection, context, HTTP_FAILURE_CONNECT, n < 0 ? (int)-n : ECONNRESET));
+	else
+		end_of_upstream(connection, context,
+			n < 0 || (session->tls != NULL && tls_stream_state(session->tls) == TLS_FAILED));
 	return is_alive(connection);
 }
 

@@ -80,15 +80,14 @@ void session_read_tls(struct connection *connection, struct connection_context *
 	int rc = write_wire(connection, context, &wire);
 
 	*ret_size = plain.size;
-	if (state == TLS_FAILED)
-		*ret_event = session->is_connecting
-				     ? fail(connection, context, tls_stream_failure(session->tls))
-				     : http_exchange_end_upstream(&session->exchange, context->io, true);
+	if (state == TLS_FAILED && session->is_connecting)
+		*ret_event = fail(connection, context, tls_stream_failure(session->tls));
 	else if (rc < 0)
 		connection->upstream.readable = true;
 	else if (session->is_connecting && state != TLS_HANDSHAKE)
 		*ret_event = session_use(connection, context, false);
-	if (state == TLS_ENDED)
+	/* What was said before comes first, in either case. */
+	if (state == TLS_ENDED || state == TLS_FAILED)
 		connection->upstream.read_ended = true;
 }
 
