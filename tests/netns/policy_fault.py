@@ -23,7 +23,7 @@ ALLOCATION_MAX = 2000
 # Every so many of those that a start has; behind it, each.
 STRIDE = 5
 # c-ares takes a resolv.conf that it had no memory for, in some places, for one without servers.
-DEAF_MAX = 8
+DEAF_MAX = 5
 # Enough for a start and some twenty clients.
 DESCRIPTORS = 45
 ROUTES = f"""  - match: [{{uri: {{prefix: /old}}}}]
