@@ -71,7 +71,7 @@ struct resolver {
 	pthread_mutex_t lock;
 	struct index index;
 	struct resolver_waits asked;   /* new ones */
-	struct resolver_waits waiting; /* in the order of their deadlines */
+	struct resolver_waits waiting; /* by their deadlines, but for the moment that a new one took to get here */
 	struct resolver_settings next_settings;
 	struct wanted *next_wanted; /* owned; NULL: no change */
 	bool stopping;

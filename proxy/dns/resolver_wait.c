@@ -41,6 +41,13 @@ static void end_wait(struct resolver_wait *wait, const struct answer *answer)
 		;
 }
 
+static void wait_for(struct resolver *resolver, struct resolver_wait *wait, struct resolver_entry *entry)
+{
+	entry->waiting++;
+	wait->entry = entry;
+	move(wait, &resolver->waiting);
+}
+
 static struct resolver_entry *find_or_make(struct resolver *resolver, const char *name)
 {
 	struct index_name *found = index_find(&resolver->index, name);
@@ -68,9 +75,7 @@ void wait_take_locked(struct resolver *resolver)
 			end_wait(wait, entry->name.answer);
 			continue;
 		}
-		entry->waiting++;
-		wait->entry = entry;
-		move(wait, &resolver->waiting);
+		wait_for(resolver, wait, entry);
 		entry_make_due(resolver, entry);
 	}
 }
@@ -127,6 +132,7 @@ int resolver_lookup(struct resolver *resolver, struct resolver_client *client, s
 {
 	int64_t now = resolver_now();
 	struct resolver_entry *entry;
+	bool is_new = false;
 
 	*wait = (struct resolver_wait){.client = client, .name = name, .deadline = now + RESOLVER_WAIT_TIME};
 	if (!name_is_normal(name))
@@ -136,14 +142,18 @@ int resolver_lookup(struct resolver *resolver, struct resolver_client *client, s
 	if (entry != NULL && entry->name.answer->state != ANSWER_NONE) {
 		entry->used = now;
 		wait->answer = answer_ref(entry->name.answer);
+	} else if (entry != NULL && entry->waiting > 0) {
+		/* The thread is about it already; a server that never answers must not cost each request a wake-up. */
+		entry->used = now;
+		wait_for(resolver, wait, entry);
 	} else {
+		is_new = true;
 		move(wait, &resolver->asked);
 	}
 	(void)pthread_mutex_unlock(&resolver->lock);
-	if (wait->answer != NULL)
-		return 0;
-	resolver_wake(resolver);
-	return 1;
+	if (is_new)
+		resolver_wake(resolver);
+	return wait->answer == NULL;
 }
 
 void resolver_cancel(struct resolver *resolver, struct resolver_wait *wait)
