@@ -127,6 +127,8 @@ LLHTTP_LIBS = $(if $(LLHTTP),$(shell $(PKG_CONFIG) --libs libllhttp),$(B)/libllh
 LLHTTP_FILE := $(if $(LLHTTP),,$(B)/libllhttp.a)
 DNS_LIBS = $(shell $(PKG_CONFIG) --libs $(DNS_PACKAGES))
 TLS_LIBS = $(shell $(PKG_CONFIG) --libs $(TLS_PACKAGES))
+# The same as archives, with what they need themselves: Debian 13's OpenSSL compresses, with zlib and zstd.
+TLS_ARCHIVES = $(patsubst -l%,-l:lib%.a,$(filter-out -ldl,$(filter -l%,$(shell $(PKG_CONFIG) --static --libs $(TLS_PACKAGES)))))
 
 $(B)/weir-cni: $(B)/obj/cni/main.o $(B)/libcni.a $(B)/libredirect.a $(B)/libbase.a
 $(B)/weir-cni: LDLIBS += $(REDIRECT_LIBS) $(CNI_LIBS)
@@ -135,7 +137,7 @@ $(B)/weir-init: LDLIBS += $(REDIRECT_LIBS)
 $(B)/weir-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libhttp.a $(B)/libdns.a $(B)/libtls.a $(B)/libpolicy.a \
 	$(B)/libbase.a $(LLHTTP_FILE)
 # OpenSSL is a part of the program: loaded as libraries of its own, it costs an idle proxy 1.7 MB that nothing uses.
-$(B)/weir-proxy: LDLIBS += $(POLICY_LIBS) $(DNS_LIBS) -l:libssl.a -l:libcrypto.a $(if $(LLHTTP),$(LLHTTP_LIBS))
+$(B)/weir-proxy: LDLIBS += $(POLICY_LIBS) $(DNS_LIBS) $(TLS_ARCHIVES) $(if $(LLHTTP),$(LLHTTP_LIBS))
 
 $(PROGRAMS):
 	$(call say,LD,$@)

@@ -11,7 +11,7 @@
 # nobody reads.
 
 origin=198.18.0.1
-origin_host=host-5.example
+origin_host="host-5.example"
 idle_connections=1000
 proxies=()
 declare -A proxy_pid
