@@ -226,25 +226,35 @@ static size_t format_one(char *out, size_t size, unsigned long code)
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
-/* What OpenSSL has no words of TLS for happened below, and is told only where that is all there is. */
+/* What there is better words for: it happened below TLS; or newer versions say only that it happened to a record. */
+static bool is_general(unsigned long code)
+{
+#ifdef SSL_R_RECORD_LAYER_FAILURE
+	if (ERR_GET_REASON(code) == SSL_R_RECORD_LAYER_FAILURE)
+		return true;
+#endif
+	return ERR_GET_LIB(code) != ERR_LIB_SSL;
+}
+
+/* A general error is told only where that is all there is. */
 void tls_failure_format(char out[TLS_STREAM_FAILURE_SIZE])
 {
 	static const char begin[] = "TLS_error:";
 	static const char end[] = ":TLS_error_end";
 	const size_t limit = TLS_STREAM_FAILURE_SIZE - sizeof end;
 	size_t length = sizeof begin - 1;
-	unsigned long below = 0;
+	unsigned long general = 0;
 	unsigned long code;
 
 	memcpy(out, begin, sizeof begin);
 	while ((code = ERR_get_error()) != 0) {
-		if (ERR_GET_LIB(code) == ERR_LIB_SSL)
+		if (!is_general(code))
 			length += format_one(out + length, limit - length, code);
-		else if (below == 0)
-			below = code;
+		else if (general == 0)
+			general = code;
 	}
-	if (length == sizeof begin - 1 && below != 0)
-		length += format_one(out + length, limit - length, below);
+	if (length == sizeof begin - 1 && general != 0)
+		length += format_one(out + length, limit - length, general);
 	if (length == sizeof begin - 1)
 		out[0] = '\0';
 	else

@@ -44,6 +44,9 @@
 
 enum way { WAY_DIRECT, WAY_PROXIED, WAY_COUNT };
 
+/* Of a run: both sides, both ways. */
+#define END_COUNT ((int)WAY_COUNT * (int)SCRIPT_SIDE_COUNT)
+
 static const char *const way_names[] = {"direct", "proxied"};
 static const char *const side_names[] = {"client", "server"};
 
@@ -312,7 +315,7 @@ static bool play_run(struct run *run, int64_t now)
 	bool moved = false;
 	bool closed = true;
 
-	for (int i = 0; i < WAY_COUNT * SCRIPT_SIDE_COUNT; i++) {
+	for (int i = 0; i < END_COUNT; i++) {
 		struct actor *actor = &run->actors[i / SCRIPT_SIDE_COUNT][i % SCRIPT_SIDE_COUNT];
 
 		while (actor_play(actor, now))
@@ -327,7 +330,7 @@ static bool play_run(struct run *run, int64_t now)
 static void report_stuck(void)
 {
 	for (size_t i = 0; i < RUNS_AT_ONCE; i++)
-		for (int j = 0; runs[i].active && j < WAY_COUNT * SCRIPT_SIDE_COUNT; j++)
+		for (int j = 0; runs[i].active && j < END_COUNT; j++)
 			if (!runs[i].actors[j / SCRIPT_SIDE_COUNT][j % SCRIPT_SIDE_COUNT].closed)
 				wrong(&runs[i], (enum way)(j / SCRIPT_SIDE_COUNT), (enum script_side)(j % SCRIPT_SIDE_COUNT), "stuck");
 }
