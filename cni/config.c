@@ -40,14 +40,12 @@ static int read_stdin(FILE *in, char **ret_text, size_t *ret_length, struct repl
 	char *text = malloc(capacity);
 
 	while (text != NULL) {
-		size_t n = fread(text + length, 1, capacity - length, in);
 		char *larger;
 
-		length += n;
-		if (n == 0 || length > CONFIG_SIZE_MAX)
+		/* Less than asked for is the end, or an error. */
+		length += fread(text + length, 1, capacity - length, in);
+		if (length < capacity || length > CONFIG_SIZE_MAX)
 			break;
-		if (length < capacity)
-			continue;
 		larger = realloc(text, capacity * 2);
 		if (larger == NULL)
 			free(text);
@@ -434,27 +432,40 @@ static const struct key {
 	{"logLevel", read_log_level},
 };
 
-static int read_top_key(struct config *config, const char *name, struct json_object *value, struct reply *reply)
+static const struct key *find_key(const char *name)
+{
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+static int unknown_top_key(const char *name, struct reply *reply)
 {
 	struct nearest nearest = nearest_begin(name);
-	enum setting setting;
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		if (strcmp(keys[i].name, name) == 0)
-			return keys[i].read != NULL ? keys[i].read(config, value, reply) : 0;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		nearest_try(&nearest, keys[i].name);
-	}
-	if (strchr(name, '/') != NULL)
-		return 0;
-	if (find_setting(name, &setting)) {
-		if (setting_spec(setting)->annotation == NULL)
-			return read_setting(config, setting, value, reply);
-		return error_set(&reply->error, EINVAL, "CNI configuration: key %s belongs into \"defaults\"", name);
-	}
 	for (enum setting s = 0; s < SETTING_COUNT; s++)
 		if (setting_spec(s)->annotation == NULL)
 			nearest_try(&nearest, setting_spec(s)->key);
 	return unknown_key(reply, "", name, nearest.best);
+}
+
+static int read_top_key(struct config *config, const char *name, struct json_object *value, struct reply *reply)
+{
+	const struct key *key = find_key(name);
+	enum setting setting;
+
+	if (key != NULL)
+		return key->read != NULL ? key->read(config, value, reply) : 0;
+	if (strchr(name, '/') != NULL)
+		return 0;
+	if (!find_setting(name, &setting))
+		return unknown_top_key(name, reply);
+	if (setting_spec(setting)->annotation == NULL)
+		return read_setting(config, setting, value, reply);
+	return error_set(&reply->error, EINVAL, "CNI configuration: key %s belongs into \"defaults\"", name);
 }
 
 int config_check(struct config *config, struct reply *reply)
