@@ -151,12 +151,8 @@ static int apply_nft(const struct ruleset *want, bool force, enum nft_outcome *r
 
 static int apply(const struct options *options, const struct ruleset *want)
 {
-	static const char *const outcomes[] = {
-		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
-		[NFT_REMOVED] = "removed"};
 	enum nft_outcome outcome;
 	struct error e;
-
 	bool force = options->on[OPTION_FORCE_APPLY];
 	int rc = uses_iptables(options) ? iptables_apply(want, flavour(options), force, &outcome, &e)
 					: apply_nft(want, force, &outcome, &e);
@@ -165,7 +161,7 @@ static int apply(const struct options *options, const struct ruleset *want)
 		say("%s%s", e.text, rc == -EPROTONOSUPPORT ? "; --backend iptables may do without" : "");
 		return PROGRAM_FAILED;
 	}
-	say("%s", outcomes[outcome]);
+	say("%s", nft_outcome_name(outcome));
 	return PROGRAM_OK;
 }
 

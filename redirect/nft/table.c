@@ -21,6 +21,15 @@
 /* How often a table that keeps changing is read, and an application that something came in between of is tried. */
 #define ATTEMPT_MAX 32
 
+const char *nft_outcome_name(enum nft_outcome outcome)
+{
+	static const char *const names[] = {
+		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
+		[NFT_REMOVED] = "removed"};
+
+	return names[outcome];
+}
+
 /* What is missing where the kernel does not know tables of the inet family, nat chains or redirection. */
 static bool is_unsupported(int code, const struct nft_object *refused)
 {
