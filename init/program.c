@@ -5,6 +5,7 @@
  */
 #include "init/program.h"
 
+#include "init/help.h"
 #include "init/options.h"
 #include "init/probe.h"
 #include "init/resolve.h"
@@ -304,7 +305,7 @@ int program_run(int argc, char *const argv[])
 		return PROGRAM_FAILED;
 	}
 	if (options.on[OPTION_HELP]) {
-		options_write_help(stdout);
+		help_write(stdout);
 		return flush();
 	}
 	if (options.on[OPTION_VERSION]) {
