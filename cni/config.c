@@ -6,6 +6,7 @@
  */
 #include "cni/config.h"
 
+#include "cni/document.h"
 #include "cni/nearest.h"
 
 #include <assert.h>
@@ -13,7 +14,6 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define ANNOTATIONS_KEY "io.kubernetes.cri.pod-annotations"
 
@@ -24,146 +24,6 @@ static const char *const versions[] = {
 	[CONFIG_VERSION_1_0_0] = "1.0.0",
 	[CONFIG_VERSION_1_1_0] = "1.1.0",
 };
-
-/* --- decoding */
-
-static int fail(struct reply *reply, enum reply_code code, int rc)
-{
-	reply->code = code;
-	return rc;
-}
-
-static int read_stdin(FILE *in, char **ret_text, size_t *ret_length, struct reply *reply)
-{
-	size_t capacity = 16384;
-	size_t length = 0;
-	char *text = malloc(capacity);
-
-	while (text != NULL) {
-		size_t n = fread(text + length, 1, capacity - length, in);
-		char *larger;
-
-		length += n;
-		if (n == 0 || length > CONFIG_SIZE_MAX)
-			break;
-		if (length < capacity)
-			continue;
-		larger = realloc(text, capacity * 2);
-		if (larger == NULL)
-			free(text);
-		text = larger;
-		capacity *= 2;
-	}
-	if (text == NULL)
-		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory for stdin"));
-	if (ferror(in) || length > CONFIG_SIZE_MAX) {
-		free(text);
-		return fail(reply, REPLY_IO, error_set(&reply->error, EIO,
-			ferror(in) ? "cannot read stdin" : "stdin is longer than %u bytes", CONFIG_SIZE_MAX));
-	}
-	*ret_text = text;
-	*ret_length = length;
-	return 0;
-}
-
-/* What json-c made of stdin. */
-struct decoded {
-	struct json_object *root; /* owned */
-	enum json_tokener_error why;
-	size_t end; /* of the value, and of the blanks behind it; or where it went wrong */
-};
-
-static int decode_once(const char *text, size_t length, int flags, struct decoded *ret, struct reply *reply)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(CONFIG_DEPTH_MAX);
-
-	if (tokener == NULL)
-		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
-	json_tokener_set_flags(tokener, flags);
-	ret->root = json_tokener_parse_ex(tokener, text, (int)length);
-	ret->why = json_tokener_get_error(tokener);
-	ret->end = json_tokener_get_parse_end(tokener);
-	json_tokener_free(tokener);
-	while (ret->why == json_tokener_success && ret->end < length && text[ret->end] != '\0' &&
-		strchr(" \t\r\n", text[ret->end]) != NULL)
-		ret->end++;
-	return 0;
-}
-
-static bool has_high_bytes(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)text[i] > 0x7f)
-			return true;
-	return false;
-}
-
-/* As decode_once(), of a copy whose bytes above 0x7f are letters. */
-static int decode_masked(const char *text, size_t length, struct decoded *ret, struct reply *reply)
-{
-	char *masked = malloc(length);
-	int rc;
-
-	if (masked == NULL)
-		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
-	for (size_t i = 0; i < length; i++)
-		masked[i] = (unsigned char)text[i] > 0x7f ? 'x' : text[i];
-	rc = decode_once(masked, length, JSON_TOKENER_STRICT, ret, reply);
-	free(masked);
-	return rc;
-}
-
-/*
- * Nothing but JSON is taken. A strict json-c 0.18 takes every byte above 0x7f for a control character (json-c issue 892),
- * in the best of UTF-8: text that has some is looked at strictly without them, and then leniently as it is.
- */
-static int decode_strictly(const char *text, size_t length, struct decoded *ret, struct reply *reply)
-{
-	int rc;
-
-	if (!has_high_bytes(text, length))
-		return decode_once(text, length, JSON_TOKENER_STRICT, ret, reply);
-	rc = decode_masked(text, length, ret, reply);
-	if (rc < 0 || ret->why != json_tokener_success || ret->end != length)
-		return rc;
-	(void)json_object_put(ret->root);
-	return decode_once(text, length, JSON_TOKENER_VALIDATE_UTF8, ret, reply);
-}
-
-/* Whether the text begins with the one value that json-c has no object for. */
-static bool is_null(const char *text, size_t length)
-{
-	while (length > 0 && *text != '\0' && strchr(" \t\r\n", *text) != NULL)
-		text++, length--;
-	return length >= 4 && strncasecmp(text, "null", 4) == 0;
-}
-
-static int decode(const char *text, size_t length, struct json_object **ret_root, struct reply *reply)
-{
-	struct decoded decoded = {.root = NULL};
-	int rc = decode_strictly(text, length, &decoded, reply);
-
-	if (rc < 0)
-		return rc;
-	if (decoded.why == json_tokener_success && decoded.end == length && json_object_is_type(decoded.root, json_type_object)) {
-		*ret_root = decoded.root;
-		return 0;
-	}
-	(void)json_object_put(decoded.root);
-	/* json-c before 0.17 has no error for this. */
-	if (decoded.why == json_tokener_success && decoded.root == NULL && !is_null(text, length))
-		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to decode stdin"));
-	if (decoded.why == json_tokener_continue)
-		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: it ends in the middle, after %zu bytes", decoded.end);
-	else if (decoded.why != json_tokener_success)
-		(void)error_set(&reply->error, EINVAL, "stdin is not JSON: %s at byte %zu",
-			json_tokener_error_desc(decoded.why), decoded.end);
-	else if (decoded.end < length)
-		(void)error_set(&reply->error, EINVAL, "stdin holds more than one JSON value, from byte %zu on", decoded.end);
-	else
-		(void)error_set(&reply->error, EINVAL, "stdin is no JSON object (%zu bytes)", decoded.end);
-	return fail(reply, REPLY_UNDECODABLE, -EINVAL);
-}
 
 static void read_version(struct config *config)
 {
@@ -181,15 +41,10 @@ static void read_version(struct config *config)
 
 int config_read(struct config *config, FILE *in, struct reply *reply)
 {
-	size_t length = 0;
-	char *text = NULL;
 	int rc;
 
 	*config = (struct config){.version_text = REPLY_NEWEST_VERSION, .log_level = LOG_LEVEL_INFO};
-	rc = read_stdin(in, &text, &length, reply);
-	if (rc == 0)
-		rc = decode(text, length, &config->root, reply);
-	free(text);
+	rc = document_read(in, &config->root, reply);
 	if (rc == 0)
 		read_version(config);
 	return rc;
@@ -434,27 +289,40 @@ static const struct key {
 	{"logLevel", read_log_level},
 };
 
-static int read_top_key(struct config *config, const char *name, struct json_object *value, struct reply *reply)
+static const struct key *find_key(const char *name)
+{
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+static int unknown_top_key(const char *name, struct reply *reply)
 {
 	struct nearest nearest = nearest_begin(name);
-	enum setting setting;
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		if (strcmp(keys[i].name, name) == 0)
-			return keys[i].read != NULL ? keys[i].read(config, value, reply) : 0;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		nearest_try(&nearest, keys[i].name);
-	}
-	if (strchr(name, '/') != NULL)
-		return 0;
-	if (find_setting(name, &setting)) {
-		if (setting_spec(setting)->annotation == NULL)
-			return read_setting(config, setting, value, reply);
-		return error_set(&reply->error, EINVAL, "CNI configuration: key %s belongs into \"defaults\"", name);
-	}
 	for (enum setting s = 0; s < SETTING_COUNT; s++)
 		if (setting_spec(s)->annotation == NULL)
 			nearest_try(&nearest, setting_spec(s)->key);
 	return unknown_key(reply, "", name, nearest.best);
+}
+
+static int read_top_key(struct config *config, const char *name, struct json_object *value, struct reply *reply)
+{
+	const struct key *key = find_key(name);
+	enum setting setting;
+
+	if (key != NULL)
+		return key->read != NULL ? key->read(config, value, reply) : 0;
+	if (strchr(name, '/') != NULL)
+		return 0;
+	if (!find_setting(name, &setting))
+		return unknown_top_key(name, reply);
+	if (setting_spec(setting)->annotation == NULL)
+		return read_setting(config, setting, value, reply);
+	return error_set(&reply->error, EINVAL, "CNI configuration: key %s belongs into \"defaults\"", name);
 }
 
 int config_check(struct config *config, struct reply *reply)
@@ -464,7 +332,7 @@ int config_check(struct config *config, struct reply *reply)
 		int rc = read_top_key(config, name, value, reply);
 
 		if (rc < 0)
-			return fail(reply, REPLY_BAD_CONFIGURATION, rc);
+			return reply_fail(reply, REPLY_BAD_CONFIGURATION, rc);
 	}
 	return 0;
 }
@@ -502,21 +370,6 @@ const char *config_annotation(const struct config *config, const char *key, size
 	return json_object_get_string(value);
 }
 
-void config_fill_settings(const struct config *config, struct settings *settings)
-{
-	for (enum setting s = 0; s < SETTING_COUNT; s++) {
-		const struct setting_spec *spec = setting_spec(s);
-		const char *text = config->defaults[s];
-		size_t length;
-
-		if (text != NULL)
-			settings_set(settings, s, SETTING_WAY_CONFIGURATION, spec->key, text, strlen(text));
-		text = spec->annotation != NULL ? config_annotation(config, spec->annotation, &length) : NULL;
-		if (text != NULL)
-			settings_set(settings, s, SETTING_WAY_ANNOTATION, spec->annotation, text, length);
-	}
-}
-
 static bool is_setting(const char *annotation)
 {
 	for (enum setting s = 0; s < SETTING_COUNT; s++)
@@ -537,22 +390,4 @@ void config_unknown_annotations(const struct config *config, void (*tell)(void *
 			!is_setting(key))
 			tell(context, key);
 	}
-}
-
-/* Where memory is short, json-c leaves out what does not fit, and says nothing: the text is read again. */
-int config_render_prev_result(struct config *config, struct reply *reply)
-{
-	struct json_object *again = NULL;
-	const char *text = json_object_to_json_string_ext(config->prev_result,
-		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	bool whole;
-
-	if (text != NULL)
-		again = json_tokener_parse(text);
-	whole = again != NULL && json_object_equal(again, config->prev_result) != 0;
-	(void)json_object_put(again);
-	if (!whole)
-		return fail(reply, REPLY_IO, error_set(&reply->error, ENOMEM, "no memory to write the result"));
-	config->prev_text = text;
-	return 0;
 }

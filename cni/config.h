@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the runtime sends on stdin: the plugin's entry of the conflist, the result of the plugins before it, and the
- * pod's annotations. The only file that sees json-c.
+ * pod's annotations.
  */
 #ifndef WEIR_CNI_CONFIG_H
 #define WEIR_CNI_CONFIG_H
@@ -14,12 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-
-/* Bytes of stdin that are read: annotations end at 256 KiB, default lists may be longer. */
-#define CONFIG_SIZE_MAX (16u << 20)
-
-/* Levels of nesting that are followed. */
-#define CONFIG_DEPTH_MAX 64
 
 /* The versions of the specification, in their order. */
 enum config_version {
@@ -37,7 +31,6 @@ struct config {
 	struct json_object *root;        /* owned; all texts below live in it */
 	struct json_object *annotations; /* an object, or NULL: none were passed */
 	struct json_object *prev_result; /* an object, or NULL */
-	const char *prev_text;           /* see config_render_prev_result() */
 	enum config_version version;
 	const char *version_text; /* as given; the newest version's where it is missing or unknown */
 	enum capture_mode capture;
@@ -66,17 +59,8 @@ bool config_excludes(const struct config *config, const char *name);
 /* An annotation's text, NUL-terminated, with its length; NULL when the pod does not carry it. */
 const char *config_annotation(const struct config *config, const char *key, size_t *ret_length);
 
-/* Gives the settings their texts: defaults, and the pod's annotations in their place. Borrows the texts. */
-void config_fill_settings(const struct config *config, struct settings *settings);
-
 /* Calls `tell` for each annotation below weir's or Istio's traffic prefix that no setting has. */
 void config_unknown_annotations(const struct config *config, void (*tell)(void *context, const char *key),
 	void *context);
-
-/*
- * Makes prevResult's text, equal as JSON, to be written when everything else is done. Returns 0, or -ENOMEM with `reply`
- * filled in.
- */
-int config_render_prev_result(struct config *config, struct reply *reply);
 
 #endif

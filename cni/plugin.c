@@ -9,21 +9,17 @@
 #include "cni/plugin.h"
 
 #include "cni/config.h"
+#include "cni/document.h"
+#include "cni/drift.h"
 #include "cni/netns.h"
+#include "cni/pod.h"
 #include "redirect/kernel/kernel.h"
 #include "redirect/plan/plan.h"
 #include "redirect/plan/ruleset.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Differences that an error of CHECK lists; more are only counted. */
-#define DETAIL_MAX 16
-
-/* What Istio's injector leaves on the pods that it changes. */
-#define ISTIO_STATUS "sidecar.istio.io/status"
 
 /* All that one call knows. */
 struct call {
@@ -33,12 +29,6 @@ struct call {
 	struct reply reply;
 	FILE *out;
 };
-
-static int fail(struct call *call, enum reply_code code, int rc)
-{
-	call->reply.code = code;
-	return rc;
-}
 
 /* The name that the table's comment gives the pod. */
 static const char *owner(const struct call *call, char *out, size_t size)
@@ -63,47 +53,9 @@ static void open_log(struct call *call)
 
 /* --- the decision */
 
-static bool is_interception_none(const struct config *config)
-{
-	static const char *const key = "sidecar.istio.io/interceptionMode";
-	size_t length = 0;
-	const char *text = config_annotation(config, key, &length);
-
-	if (text == NULL)
-		text = config->defaults[SETTING_INTERCEPTION_MODE];
-	return text != NULL && strcmp(text, "NONE") == 0;
-}
-
-static bool is_annotated(const struct config *config)
-{
-	size_t length;
-
-	for (enum setting s = 0; s < SETTING_COUNT; s++)
-		if (setting_spec(s)->annotation != NULL && config_annotation(config, setting_spec(s)->annotation, &length) != NULL)
-			return true;
-	return false;
-}
-
-static struct capture_facts gather(const struct call *call)
-{
-	const struct config *config = &call->config;
-	size_t length;
-	const char *inject = config_annotation(config, "sidecar.istio.io/inject", &length);
-
-	return (struct capture_facts){
-		.namespace_excluded = config_excludes(config, call->env.pod_namespace),
-		.annotations_passed = config->annotations != NULL,
-		.annotated = is_annotated(config),
-		.stamped = config_annotation(config, "weir.dev/status", &length) != NULL ||
-			   config_annotation(config, ISTIO_STATUS, &length) != NULL,
-		.inject_false = inject != NULL && capture_means_no(inject),
-		.interception_none = is_interception_none(config),
-	};
-}
-
 static enum capture_decision decide(struct call *call, const char **ret_reason)
 {
-	struct capture_facts facts = gather(call);
+	struct capture_facts facts = pod_facts(&call->config, call->env.pod_namespace);
 	enum capture_decision decision =
 		capture_decide(call->config.capture, call->config.missing, &facts, ret_reason);
 
@@ -115,11 +67,6 @@ static enum capture_decision decide(struct call *call, const char **ret_reason)
 
 /* --- the plan */
 
-static enum reply_code code_of_way(enum setting_way way)
-{
-	return way == SETTING_WAY_ANNOTATION ? REPLY_BAD_ANNOTATION : REPLY_BAD_CONFIGURATION;
-}
-
 static void warn_of_unknown(void *context, const char *key)
 {
 	const struct call *call = context;
@@ -127,93 +74,35 @@ static void warn_of_unknown(void *context, const char *key)
 	log_write(&call->log, LOG_LEVEL_WARN, "annotation %s is none that weir knows", key);
 }
 
-/* Ports that Istio's own plugin never captures, whatever the pod excludes: probes and metrics of its sidecar. */
-#define STATUS_PORTS "15020,15021,15090"
-
-/* Adds them to what a pod of Istio's excludes. The caller frees the text that the settings then borrow. */
-static int add_status_ports(struct call *call, struct settings *settings, char **ret_text)
-{
-	struct setting_value *value = &settings->values[SETTING_EXCLUDE_INBOUND_PORTS];
-	static const char more[] = "," STATUS_PORTS;
-	size_t length = 0;
-	size_t skip;
-
-	if (value->way != SETTING_WAY_ANNOTATION || config_annotation(&call->config, ISTIO_STATUS, &length) == NULL)
-		return 0;
-	*ret_text = malloc(value->length + sizeof more);
-	if (*ret_text == NULL)
-		return fail(call, REPLY_IO, error_set(&call->reply.error, ENOMEM, "no memory for the pod's settings"));
-	/* A blank text is an empty list, and takes no comma. */
-	skip = strspn(value->text, " \t\r\n") >= value->length ? 1 : 0;
-	length = skip == 1 ? 0 : value->length;
-	memcpy(*ret_text, value->text, length);
-	memcpy(*ret_text + length, more + skip, sizeof more - skip);
-	value->text = *ret_text;
-	value->length = length + sizeof more - skip - 1;
-	return 0;
-}
-
-static int build(struct call *call, struct settings *settings, struct redirect_plan *ret_plan)
-{
-	struct plan_report report;
-	int rc = plan_build(settings, ret_plan, &report);
-
-	for (size_t i = 0; i < report.warning_count; i++)
-		log_write(&call->log, LOG_LEVEL_WARN, "%s", report.warnings[i]);
-	if (rc < 0) {
-		call->reply.error = report.error;
-		rc = fail(call, code_of_way(report.way), rc);
-	}
-	return rc;
-}
-
 /* Makes the plan of the pod. The caller frees it. */
 static int make_plan(struct call *call, struct redirect_plan *ret_plan)
 {
-	struct settings settings;
-	enum setting failed = SETTING_COUNT;
-	char *ports = NULL;
-	size_t length;
+	struct plan_report report;
 	int rc;
 
-	settings_init_for_pod(&settings);
-	/* Istio's injector stamps pods whose inbound traffic its sidecar takes, too. */
-	if (config_annotation(&call->config, ISTIO_STATUS, &length) != NULL)
-		settings_set(&settings, SETTING_INCLUDE_INBOUND_PORTS, SETTING_WAY_DEFAULT,
-			setting_spec(SETTING_INCLUDE_INBOUND_PORTS)->annotation, "*", 1);
-	config_fill_settings(&call->config, &settings);
 	config_unknown_annotations(&call->config, warn_of_unknown, call);
-	rc = settings_read_files(&settings, &failed, &call->reply.error);
-	if (rc < 0)
-		rc = fail(call, code_of_way(settings.values[failed].way), rc);
-	else
-		rc = add_status_ports(call, &settings, &ports);
-	if (rc == 0)
-		rc = build(call, &settings, ret_plan);
-	settings_free(&settings);
-	free(ports);
+	rc = pod_plan(&call->config, ret_plan, &report, &call->reply);
+	for (size_t i = 0; i < report.warning_count; i++)
+		log_write(&call->log, LOG_LEVEL_WARN, "%s", report.warnings[i]);
 	return rc;
 }
 
 static int refused(struct call *call, int rc)
 {
-	return fail(call, rc == -EPROTONOSUPPORT ? REPLY_NO_NF_TABLES : REPLY_REFUSED, rc);
+	return reply_fail(&call->reply, rc == -EPROTONOSUPPORT ? REPLY_NO_NF_TABLES : REPLY_REFUSED, rc);
 }
 
 static int enter(struct call *call)
 {
 	int rc = netns_enter(call->env.netns, &call->reply.error);
 
-	return rc < 0 ? fail(call, REPLY_BAD_NAMESPACE, rc) : 0;
+	return rc < 0 ? reply_fail(&call->reply, REPLY_BAD_NAMESPACE, rc) : 0;
 }
 
 /* --- verbs */
 
 static int apply(struct call *call, const struct ruleset *want, const char *reason)
 {
-	static const char *const outcomes[] = {
-		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
-		[NFT_REMOVED] = "removed"};
 	enum nft_outcome outcome;
 	int rc = enter(call);
 
@@ -222,60 +111,24 @@ static int apply(struct call *call, const struct ruleset *want, const char *reas
 	rc = kernel_apply(want, KERNEL_FRESH, &outcome, &call->reply.error);
 	if (rc < 0)
 		return refused(call, rc);
-	log_write(&call->log, LOG_LEVEL_INFO, "captured, since %s: rules %s", reason, outcomes[outcome]);
+	log_write(&call->log, LOG_LEVEL_INFO, "captured, since %s: rules %s", reason, nft_outcome_name(outcome));
 	return 0;
 }
 
-/* Where CHECK's differences go: the first is the error, the first few are its details. */
-struct drift {
-	struct reply *reply;
-	size_t told;
-	size_t used; /* bytes of the details */
-};
-static_assert(DETAIL_MAX * (NFT_DIFFERENCE_SIZE + 1) < REPLY_DETAILS_SIZE, "the details hold all that is put there");
-
-static void take_difference(void *context, const struct nft_difference *difference)
+static int check(struct call *call, const struct ruleset *want, const char *reason)
 {
-	struct drift *drift = context;
-	char text[NFT_DIFFERENCE_SIZE];
-
-	(void)nft_difference_format(text, difference);
-	if (drift->told == 0)
-		(void)error_set(&drift->reply->error, EUCLEAN, "weir: %s", text);
-	if (drift->told++ < DETAIL_MAX)
-		drift->used += (size_t)snprintf(drift->reply->details + drift->used,
-			sizeof drift->reply->details - drift->used, "%s%s", drift->used > 0 ? "\n" : "", text);
-}
-
-static int compare(struct call *call, const struct ruleset *want)
-{
-	struct drift drift = {.reply = &call->reply};
-	struct nft_differences differences = {.listener = take_difference, .context = &drift};
+	struct drift drift;
 	int rc = enter(call);
 
+	(void)reason;
 	if (rc < 0)
 		return rc;
-	rc = kernel_check(want, &differences, &call->reply.error);
-	if (rc < 0)
-		return refused(call, rc);
-	if (differences.count == 0)
-		return 0;
-	/* A runtime shows both, one behind the other. */
-	if (differences.count == 1)
-		call->reply.details[0] = '\0';
-	if (differences.count > DETAIL_MAX)
-		(void)snprintf(call->reply.details + drift.used, sizeof call->reply.details - drift.used, "\nand %zu more",
-			differences.count - DETAIL_MAX);
-	return fail(call, REPLY_DRIFT, -EUCLEAN);
+	drift_begin(&drift, &call->reply);
+	rc = kernel_check(want, &drift.differences, &call->reply.error);
+	return rc < 0 ? refused(call, rc) : drift_end(&drift);
 }
 
 typedef int use_ruleset(struct call *call, const struct ruleset *want, const char *reason);
-
-static int check(struct call *call, const struct ruleset *want, const char *reason)
-{
-	(void)reason;
-	return compare(call, want);
-}
 
 /* ADD and CHECK go the same way, up to what they do with the rules in the pod's namespace. */
 static int with_ruleset(struct call *call, use_ruleset *use, const char *reason)
@@ -297,25 +150,26 @@ static int need_prev_result(struct call *call)
 {
 	if (call->config.prev_result != NULL)
 		return 0;
-	return fail(call, REPLY_BAD_CONFIGURATION, error_set(&call->reply.error, EINVAL,
+	return reply_fail(&call->reply, REPLY_BAD_CONFIGURATION, error_set(&call->reply.error, EINVAL,
 		"no prevResult: weir-cni is a chained plugin and stands behind one that makes the interface"));
 }
 
 static int unknown_pod(struct call *call, const char *reason)
 {
-	return fail(call, REPLY_NO_ANNOTATIONS, error_set(&call->reply.error, ENODATA,
+	return reply_fail(&call->reply, REPLY_NO_ANNOTATIONS, error_set(&call->reply.error, ENODATA,
 		"whether this pod is captured cannot be known: %s; declare the capability "
 		"\"io.kubernetes.cri.pod-annotations\"", reason));
 }
 
 static int do_add(struct call *call)
 {
+	const char *result = NULL;
 	const char *reason = NULL;
 	enum capture_decision decision;
 	int rc = need_prev_result(call);
 
 	if (rc == 0)
-		rc = config_render_prev_result(&call->config, &call->reply);
+		rc = document_render(call->config.prev_result, &result, &call->reply);
 	if (rc < 0)
 		return rc;
 	decision = decide(call, &reason);
@@ -325,8 +179,8 @@ static int do_add(struct call *call)
 		rc = with_ruleset(call, apply, reason);
 	else
 		log_write(&call->log, LOG_LEVEL_INFO, "not captured: %s", reason);
-	if (rc == 0 && (fputs(call->config.prev_text, call->out) == EOF || fputc('\n', call->out) == EOF))
-		rc = fail(call, REPLY_IO, error_set(&call->reply.error, EIO, "cannot write the result"));
+	if (rc == 0 && (fputs(result, call->out) == EOF || fputc('\n', call->out) == EOF))
+		rc = reply_fail(&call->reply, REPLY_IO, error_set(&call->reply.error, EIO, "cannot write the result"));
 	return rc;
 }
 
@@ -388,14 +242,14 @@ static int do_status(struct call *call)
 	rc = plan_build(&settings, &plan, &report);
 	if (rc < 0) {
 		call->reply.error = report.error;
-		return fail(call, REPLY_NOT_AVAILABLE, rc);
+		return reply_fail(&call->reply, REPLY_NOT_AVAILABLE, rc);
 	}
 	ruleset_build(&plan, "status", &ruleset);
 	rc = netns_enter_new(&call->reply.error);
 	if (rc == 0)
 		rc = kernel_apply(&ruleset, KERNEL_FRESH, &outcome, &call->reply.error);
 	plan_free(&plan);
-	return rc < 0 ? fail(call, REPLY_NOT_AVAILABLE, rc) : 0;
+	return rc < 0 ? reply_fail(&call->reply, REPLY_NOT_AVAILABLE, rc) : 0;
 }
 
 /* Everything that weir makes is inside the namespaces, and goes with them. */
@@ -429,7 +283,7 @@ static int check_version(struct call *call)
 	else
 		(void)error_set(&call->reply.error, EINVAL, "%s is not part of CNI %s",
 			environment_verb_name(call->env.verb), call->config.version_text);
-	return fail(call, REPLY_INCOMPATIBLE_VERSION, -EINVAL);
+	return reply_fail(&call->reply, REPLY_INCOMPATIBLE_VERSION, -EINVAL);
 }
 
 static int run_verb(struct call *call, FILE *in)
@@ -477,7 +331,7 @@ int plugin_run(environment_getter *get, FILE *in, FILE *out)
 		struct reply ignored;
 
 		(void)config_read(&call.config, in, &ignored);
-		rc = fail(&call, REPLY_BAD_ENVIRONMENT, rc);
+		rc = reply_fail(&call.reply, REPLY_BAD_ENVIRONMENT, rc);
 	} else if (call.env.verb == VERB_NONE) {
 		(void)fputs("weir-cni: a chained CNI plugin that redirects a pod's outbound TCP by its annotations; "
 			    "called by container runtimes (CNI 0.3.0 to 1.1.0)\n", stderr);

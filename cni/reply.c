@@ -3,6 +3,12 @@
 
 #include "redirect/base/json.h"
 
+int reply_fail(struct reply *reply, enum reply_code code, int rc)
+{
+	reply->code = code;
+	return rc;
+}
+
 void reply_write_error(FILE *out, const char *version, const struct reply *reply)
 {
 	(void)fputs("{\"cniVersion\":", out);

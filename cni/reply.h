@@ -38,6 +38,9 @@ struct reply {
 /* The version that is answered where the runtime's is unknown or not understood. */
 #define REPLY_NEWEST_VERSION "1.1.0"
 
+/* Gives the error its code. Returns `rc`. */
+int reply_fail(struct reply *reply, enum reply_code code, int rc);
+
 /* Writes the error as JSON. */
 void reply_write_error(FILE *out, const char *version, const struct reply *reply);
 

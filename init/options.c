@@ -3,7 +3,6 @@
 
 #include "redirect/plan/value.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -12,68 +11,6 @@
 /* Istio's defaults: the port of an application that --run-validation plays, and how long it waits. */
 #define PROBE_PORT 15002
 #define PROBE_TIMEOUT 5000
-
-/* What may be said to a flag about the program. */
-enum option_kind { KIND_SWITCH, KIND_WORD, KIND_PORT, KIND_DURATION };
-
-static const struct spec {
-	const char *flag;
-	char letter;
-	const char *environment[2]; /* the second is an older name */
-	enum option_kind kind;
-	const char *words; /* that it may be, separated by commas; NULL: any */
-	const char *help;
-} specs[] = {
-	[OPTION_DRY_RUN] = {"dry-run", 'n', {"DRY_RUN"}, KIND_SWITCH,
-		.help = "print the rules as the backend's text, and change nothing"},
-	[OPTION_CLEANUP_ONLY] = {"cleanup-only", 0, {"CLEANUP_ONLY"}, KIND_SWITCH, .help = "remove the rules"},
-	[OPTION_CHECK] = {"check", 0, {NULL}, KIND_SWITCH,
-		.help = "compare the kernel's rules with those asked for; exit 3 when they differ"},
-	[OPTION_DIFF] = {"diff", 0, {NULL}, KIND_SWITCH,
-		.help = "print what a run would add (+), remove (-) or change (~), and change nothing; exit 3 when there is any"},
-	[OPTION_FORCE_APPLY] = {"force-apply", 0, {"FORCE_APPLY"}, KIND_SWITCH,
-		.help = "replace the rules even where they are right"},
-	[OPTION_SKIP_RULE_APPLY] = {"skip-rule-apply", 0, {"SKIP_RULE_APPLY"}, KIND_SWITCH,
-		.help = "read the settings, and change nothing; but see --run-validation"},
-	[OPTION_HELP] = {"help", 'h', {NULL}, KIND_SWITCH, .help = "print this"},
-	[OPTION_VERSION] = {"version", 0, {NULL}, KIND_SWITCH, .help = "print the version"},
-	[OPTION_FORMAT] = {"format", 0, {NULL}, KIND_WORD, "nft,json,iptables",
-		"print the rules as text for nft or iptables-restore, or the plan as json, and change nothing"},
-	[OPTION_BACKEND] = {"backend", 0, {NULL}, KIND_WORD, "nft,iptables",
-		"what programs the rules: nf_tables itself, or, for kernels without it, iptables-restore"},
-	[OPTION_RUN_VALIDATION] = {"run-validation", 0, {"RUN_VALIDATION"}, KIND_SWITCH,
-		.help = "open connections that the rules must bring to the proxy's ports; exit 126 when they do not"},
-	[OPTION_EXPLAIN] = {"explain", 0, {NULL}, KIND_WORD,
-		.help = "ADDRESS:PORT: say which rule decides about a connection there, and which setting asked for it"},
-	[OPTION_UID] = {"uid", 0, {NULL}, KIND_WORD, .help = "of --explain: opened by this user ID"},
-	[OPTION_GID] = {"gid", 0, {NULL}, KIND_WORD, .help = "of --explain: opened by this group ID"},
-	[OPTION_OIF] = {"oif", 0, {NULL}, KIND_WORD, .help = "of --explain: routed out of this interface"},
-	[OPTION_IIF] = {"iif", 0, {NULL}, KIND_WORD,
-		.help = "of --explain: it comes in through this interface"},
-	[OPTION_UDP] = {"udp", 0, {NULL}, KIND_SWITCH, .help = "of --explain: UDP, not TCP"},
-	[OPTION_SOURCE] = {"source", 0, {NULL}, KIND_WORD, .help = "of --explain: bound to this address"},
-	[OPTION_MARK] = {"mark", 0, {NULL}, KIND_WORD, .help = "of --explain: its packets carry this mark"},
-	[OPTION_JSON] = {"json", 0, {NULL}, KIND_SWITCH, .help = "of --explain: answer in JSON"},
-	[OPTION_FORCE_IPTABLES_BINARY] = {"force-iptables-binary", 0, {"FORCE_IPTABLES_BINARY"}, KIND_WORD,
-		.words = "legacy,nft", .help = "of --backend iptables: the flavour"},
-	[OPTION_IPTABLES_PROBE_PORT] = {"iptables-probe-port", 0, {"IPTABLES_PROBE_PORT"}, KIND_PORT,
-		.help = "of --run-validation: the port that it connects to (15002)"},
-	[OPTION_PROBE_TIMEOUT] = {"probe-timeout", 0, {"PROBE_TIMEOUT"}, KIND_DURATION,
-		.help = "of --run-validation: how long a connection may take (5s)"},
-	[OPTION_NETWORK_NAMESPACE] = {"network-namespace", 0, {"NETWORK_NAMESPACE"}, KIND_WORD,
-		.help = "no effect: the program works in the namespace that it runs in"},
-	[OPTION_DUAL_STACK] = {"dual-stack", 0, {"DUAL_STACK", "ISTIO_DUAL_STACK"}, KIND_SWITCH,
-		.help = "no effect: both families, always"},
-	[OPTION_NATIVE_NFTABLES] = {"native-nftables", 0, {"NATIVE_NFTABLES"}, KIND_SWITCH,
-		.help = "no effect: nf_tables, unless --backend says otherwise"},
-	[OPTION_CNI_MODE] = {"cni-mode", 0, {"CNI_MODE"}, KIND_SWITCH, .help = "no effect"},
-	[OPTION_RECONCILE] = {"reconcile", 0, {"RECONCILE"}, KIND_SWITCH,
-		.help = "no effect: rules that differ are replaced, always"},
-	[OPTION_RESTORE_FORMAT] = {"restore-format", 'f', {"RESTORE_FORMAT"}, KIND_SWITCH, .help = "no effect"},
-	[OPTION_IPTABLES_TRACE_LOGGING] = {"iptables-trace-logging", 0, {"IPTABLES_TRACE_LOGGING"}, KIND_SWITCH,
-		.help = "no effect: every rule has a counter"},
-};
-static_assert(sizeof specs / sizeof *specs == OPTION_COUNT, "every option has a row");
 
 /* Either a setting of the rules or an option of the program. */
 struct target {
@@ -96,7 +33,7 @@ static bool find_flag(const char *name, size_t length, struct target *ret)
 		}
 	}
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		if (is_word(name, length, specs[o].flag)) {
+		if (is_word(name, length, option_spec(o)->flag)) {
 			*ret = (struct target){.option = o};
 			return true;
 		}
@@ -113,7 +50,7 @@ static bool find_letter(char letter, struct target *ret)
 		}
 	}
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		if (specs[o].letter == letter) {
+		if (option_spec(o)->letter == letter) {
 			*ret = (struct target){.option = o};
 			return true;
 		}
@@ -124,7 +61,7 @@ static bool find_letter(char letter, struct target *ret)
 static bool is_switch(const struct target *target)
 {
 	return target->is_setting ? setting_spec(target->setting)->kind == SETTING_KIND_SWITCH
-				  : specs[target->option].kind == KIND_SWITCH;
+				  : option_spec(target->option)->kind == OPTION_KIND_SWITCH;
 }
 
 /* Milliseconds; no probe takes longer than a day. */
@@ -167,17 +104,17 @@ static bool read_duration(const char *text, int *ret_milliseconds)
 static int take_option(struct options *options, enum option option, const char *origin, const char *name,
 	const char *text, struct error *e)
 {
-	const struct spec *spec = &specs[option];
+	const struct option_spec *spec = option_spec(option);
 	char quote[ERROR_QUOTE_SIZE];
 	int milliseconds;
 	uint32_t port;
 
 	(void)error_quote(quote, text, strlen(text));
-	if (spec->kind == KIND_SWITCH && value_read_switch(text, strlen(text), &options->on[option]) != NULL)
+	if (spec->kind == OPTION_KIND_SWITCH && value_read_switch(text, strlen(text), &options->on[option]) != NULL)
 		return error_set(e, EINVAL, "%s%s is %s; valid: true, false", origin, name, quote);
-	if (spec->kind == KIND_PORT && value_read_number(text, strlen(text), 1, UINT16_MAX, &port) != NULL)
+	if (spec->kind == OPTION_KIND_PORT && value_read_number(text, strlen(text), 1, UINT16_MAX, &port) != NULL)
 		return error_set(e, EINVAL, "%s%s is %s; valid: one port, 1 to 65535", origin, name, quote);
-	if (spec->kind == KIND_DURATION && !read_duration(text, &milliseconds))
+	if (spec->kind == OPTION_KIND_DURATION && !read_duration(text, &milliseconds))
 		return error_set(e, EINVAL, "%s%s is %s; valid: a duration as 5s or 1m30s", origin, name, quote);
 	options->text[option] = text;
 	return 0;
@@ -186,7 +123,7 @@ static int take_option(struct options *options, enum option option, const char *
 static int take(struct options *options, const struct target *target, const char *text, struct error *e)
 {
 	if (!target->is_setting)
-		return take_option(options, target->option, "flag --", specs[target->option].flag, text, e);
+		return take_option(options, target->option, "flag --", option_spec(target->option)->flag, text, e);
 	settings_set(&options->settings, target->setting, SETTING_WAY_FLAG, setting_spec(target->setting)->flag, text,
 		strlen(text));
 	return 0;
@@ -210,7 +147,7 @@ static int read_environment(struct options *options, options_getter *get, struct
 	}
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
 		for (int i = 1; i >= 0; i--) {
-			const char *name = specs[o].environment[i];
+			const char *name = option_spec(o)->environment[i];
 			const char *text = name != NULL ? get(name) : NULL;
 			int rc = 0;
 
@@ -321,21 +258,22 @@ static bool is_one_of(const char *text, const char *words)
 
 static bool is_given(const struct options *options, enum option option)
 {
-	return specs[option].kind == KIND_SWITCH ? options->on[option] : options->text[option] != NULL;
+	return option_spec(option)->kind == OPTION_KIND_SWITCH ? options->on[option] : options->text[option] != NULL;
 }
 
 static int check_words(const struct options *options, struct error *e)
 {
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
+		const struct option_spec *spec = option_spec(o);
 		const char *text = options->text[o];
 		char quote[ERROR_QUOTE_SIZE];
 
-		if (!is_given(options, o) || specs[o].words == NULL || is_one_of(text, specs[o].words))
+		if (!is_given(options, o) || spec->words == NULL || is_one_of(text, spec->words))
 			continue;
 		/* Templates pass an empty flavour for none. */
 		if (o != OPTION_FORCE_IPTABLES_BINARY || *text != '\0')
-			return error_set(e, EINVAL, "--%s is %s; valid: %s", specs[o].flag, error_quote(quote, text, strlen(text)),
-				specs[o].words);
+			return error_set(e, EINVAL, "--%s is %s; valid: %s", spec->flag, error_quote(quote, text, strlen(text)),
+				spec->words);
 	}
 	return 0;
 }
@@ -371,11 +309,11 @@ static int refuse_contradictions(const struct options *options, struct error *e)
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = i + 1; j < count; j++)
 			if (is_given(options, modes[i]) && is_given(options, modes[j]) && !go_together(modes[i], modes[j]))
-				return error_set(e, EINVAL, "--%s and --%s cannot go together", specs[modes[i]].flag,
-					specs[modes[j]].flag);
+				return error_set(e, EINVAL, "--%s and --%s cannot go together", option_spec(modes[i])->flag,
+					option_spec(modes[j])->flag);
 	for (size_t i = 0; i < sizeof of_explain / sizeof *of_explain; i++)
 		if (is_given(options, of_explain[i]) && !is_given(options, OPTION_EXPLAIN))
-			return error_set(e, EINVAL, "--%s belongs to --explain", specs[of_explain[i]].flag);
+			return error_set(e, EINVAL, "--%s belongs to --explain", option_spec(of_explain[i])->flag);
 	return 0;
 }
 
@@ -411,39 +349,4 @@ uint16_t options_probe_port(const struct options *options)
 	if (text != NULL)
 		(void)value_read_number(text, strlen(text), 1, UINT16_MAX, &port);
 	return (uint16_t)port;
-}
-
-/* --- help */
-
-static void write_names(FILE *out, const char *flag, char letter, const char *environment)
-{
-	if (letter != 0)
-		(void)fprintf(out, "  -%c, ", letter);
-	else
-		(void)fputs("      ", out);
-	(void)fprintf(out, flag != NULL ? "--%-36s" : "  %-36s", flag != NULL ? flag : "");
-	(void)fprintf(out, " %-38s", environment != NULL ? environment : "");
-}
-
-void options_write_help(FILE *out)
-{
-	(void)fputs("weir-init: redirects this network namespace's TCP, outbound and inbound, to a proxy\n\n"
-		    "Settings of the rules (flag, environment variable, default); lists may be @FILE:\n",
-		out);
-	for (enum setting s = 0; s < SETTING_COUNT; s++) {
-		const struct setting_spec *spec = setting_spec(s);
-
-		if (spec->flag == NULL && spec->environment[0] == NULL)
-			continue;
-		write_names(out, spec->flag, spec->letter, spec->environment[0]);
-		(void)fprintf(out, " \"%s\"%s\n", spec->flag_default, spec->inert != NULL ? " (others: not built yet)" : "");
-	}
-	(void)fputs("\nThe program:\n", out);
-	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		write_names(out, specs[o].flag, specs[o].letter, specs[o].environment[0]);
-		(void)fprintf(out, " %s\n", specs[o].help);
-	}
-	(void)fputs("\nExit status: 0; 1 bad settings, or the kernel refused; 3 --check or --diff found a difference;\n"
-		    "126 --run-validation found the rules not to do what they say; 255 no such flag\n",
-		out);
 }

@@ -5,6 +5,7 @@
  */
 #include "init/program.h"
 
+#include "init/help.h"
 #include "init/options.h"
 #include "init/probe.h"
 #include "init/resolve.h"
@@ -151,12 +152,8 @@ static int apply_nft(const struct ruleset *want, bool force, enum nft_outcome *r
 
 static int apply(const struct options *options, const struct ruleset *want)
 {
-	static const char *const outcomes[] = {
-		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
-		[NFT_REMOVED] = "removed"};
 	enum nft_outcome outcome;
 	struct error e;
-
 	bool force = options->on[OPTION_FORCE_APPLY];
 	int rc = uses_iptables(options) ? iptables_apply(want, flavour(options), force, &outcome, &e)
 					: apply_nft(want, force, &outcome, &e);
@@ -165,7 +162,7 @@ static int apply(const struct options *options, const struct ruleset *want)
 		say("%s%s", e.text, rc == -EPROTONOSUPPORT ? "; --backend iptables may do without" : "");
 		return PROGRAM_FAILED;
 	}
-	say("%s", outcomes[outcome]);
+	say("%s", nft_outcome_name(outcome));
 	return PROGRAM_OK;
 }
 
@@ -308,7 +305,7 @@ int program_run(int argc, char *const argv[])
 		return PROGRAM_FAILED;
 	}
 	if (options.on[OPTION_HELP]) {
-		options_write_help(stdout);
+		help_write(stdout);
 		return flush();
 	}
 	if (options.on[OPTION_VERSION]) {

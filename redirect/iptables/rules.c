@@ -11,61 +11,35 @@
  */
 #include "redirect/iptables/rules.h"
 
-#include "redirect/plan/rule_value.h"
+#include "redirect/iptables/spec.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a line's parts with their NUL. */
-#define PART_SIZE 160
-#define MATCHES_SIZE 512
+/* Bytes of what a line does with a packet, with its NUL. */
+#define TARGET_SIZE 160
 
 #define TPROXY_CHAIN IPTABLES_PREFIX "TPROXY"
 
 static const char *const table_names[] = {
 	[IPTABLES_NAT] = "nat", [IPTABLES_MANGLE] = "mangle", [IPTABLES_RAW] = "raw"};
 
-/* A line as it grows, in the order in which iptables-save prints its parts. */
-struct spec {
-	char source[PART_SIZE];
-	char destination[PART_SIZE];
-	char in[PART_SIZE];
-	char out[PART_SIZE];
-	const char *protocol; /* "tcp", "udp", or NULL */
-	bool not_protocol;
-	char transport[PART_SIZE]; /* options of the protocol's own match */
-	char matches[MATCHES_SIZE];
-};
-
 struct writer {
 	struct iptables_rules *rules;
 	const struct ruleset *ruleset;
 	enum iptables_family family;
-	size_t chain;  /* that lines are added to */
-	unsigned part; /* of the ruleset's chain, counted from 1 */
+	size_t chain;     /* that lines are added to */
+	const char *name; /* of the ruleset's chain */
+	unsigned part;    /* of it, counted from 1 */
 	bool failed;
 };
 
 const char *iptables_table_name(enum iptables_table table)
 {
 	return table_names[table];
-}
-
-static void add_text(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void add_text(char *out, size_t size, const char *format, ...)
-{
-	size_t length = strlen(out);
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(out + length, size - length, format, arguments);
-	va_end(arguments);
 }
 
 /* --- chains and lines */
@@ -101,6 +75,7 @@ static void begin_ruleset_chain(struct writer *w, const struct rule_chain *chain
 
 	put_chain_name(name, chain->name);
 	begin_chain(w, table, name, chain->type == RULE_CHAIN_REGULAR ? NULL : hooks[chain->hook]);
+	w->name = chain->name;
 	w->part = 1;
 }
 
@@ -123,65 +98,22 @@ static void add_line(struct writer *w, char *text)
 	rules->lines[rules->line_count++] = (struct iptables_line){w->chain, text};
 }
 
-static void write_comment(FILE *out, const char *comment)
-{
-	(void)fputs(" -m comment --comment \"", out);
-	for (; *comment != '\0'; comment++) {
-		if (*comment == '\'')
-			(void)fputc('\\', out);
-		(void)fputc(*comment, out);
-	}
-	(void)fputc('"', out);
-}
-
-static void write_spec(FILE *out, const struct spec *spec)
-{
-	(void)fprintf(out, "%s%s%s%s", spec->source, spec->destination, spec->in, spec->out);
-	if (spec->protocol != NULL)
-		(void)fprintf(out, "%s -p %s", spec->not_protocol ? " !" : "", spec->protocol);
-	(void)fputs(spec->matches, out);
-	if (spec->transport[0] != '\0')
-		(void)fprintf(out, " -m %s%s", spec->protocol, spec->transport);
-}
-
 /* Writes one line with a target, "-j X ..." or "-g X", or none. */
-static void emit(struct writer *w, const struct spec *spec, const char *comment, const char *target)
+static void emit(struct writer *w, const struct iptables_spec *spec, const char *comment, const char *target)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	char *text = iptables_spec_write(spec, w->rules->chains[w->chain].name, comment, target);
 
-	if (out == NULL) {
+	if (text == NULL)
 		w->failed = true;
-		return;
-	}
-	(void)fprintf(out, "-A %s", w->rules->chains[w->chain].name);
-	write_spec(out, spec);
-	write_comment(out, comment);
-	if (target[0] != '\0')
-		(void)fprintf(out, " %s", target);
-	if (fclose(out) != 0 || text == NULL) {
-		free(text);
-		w->failed = true;
-		return;
-	}
-	add_line(w, text);
+	else
+		add_line(w, text);
 }
 
 /* --- matches */
 
-typedef void next_step(struct writer *w, const struct rule *rule, size_t match, const struct spec *spec);
+typedef void next_step(struct writer *w, const struct rule *rule, size_t match, const struct iptables_spec *spec);
 
 static next_step walk;
-
-static uint32_t number_of(const uint8_t *key, size_t size)
-{
-	uint32_t number = 0;
-
-	for (size_t i = 0; i < size; i++)
-		number = number << 8 | key[i];
-	return number;
-}
 
 /* The longest CIDR that begins at `first` and does not go beyond `last`: its last key is put into `end`. */
 static unsigned longest_cidr(const uint8_t *first, const uint8_t *last, size_t size, uint8_t *end)
@@ -204,7 +136,7 @@ static unsigned longest_cidr(const uint8_t *first, const uint8_t *last, size_t s
 }
 
 /* Goes on once for each of the CIDRs that an interval is made of. */
-static void each_cidr(struct writer *w, const struct rule *rule, size_t match, const struct spec *spec, bool source,
+static void each_cidr(struct writer *w, const struct rule *rule, size_t match, const struct iptables_spec *spec,
 	const struct interval *interval)
 {
 	enum rule_field field = rule->matches[match].field;
@@ -214,136 +146,55 @@ static void each_cidr(struct writer *w, const struct rule *rule, size_t match, c
 
 	memcpy(first, interval->first, sizeof first);
 	while (more) {
-		struct interval one = {0};
-		struct spec next = *spec;
-		char text[RULE_VALUE_SIZE];
+		struct iptables_spec next = *spec;
 		uint8_t end[INTERVAL_KEY_MAX] = {0};
 		unsigned prefix = longest_cidr(first, interval->last, size, end);
 
-		memcpy(one.first, first, size);
-		memcpy(one.last, first, size);
-		(void)rule_value_format(text, field, &one);
-		/* iptables prints a range of everything as no range at all. */
-		if (prefix > 0)
-			add_text(source ? next.source : next.destination, PART_SIZE, " -%c %s/%u", source ? 's' : 'd',
-				text, prefix);
+		iptables_spec_add_cidr(&next, field, first, prefix);
 		walk(w, rule, match + 1, &next);
 		memcpy(first, end, size);
 		more = memcmp(end, interval->last, size) < 0 && interval_key_next(first, size);
 	}
 }
 
-/* A name, or the beginning of names; one that fills the kernel's field is a name either way. */
-static void put_interface(char *out, char option, const struct interval *names)
-{
-	bool pattern = memcmp(names->first, names->last, INTERVAL_KEY_MAX) != 0 &&
-		names->first[INTERVAL_KEY_MAX - 2] == '\0';
-
-	add_text(out, PART_SIZE, " -%c %.15s%s", option, (const char *)names->first, pattern ? "+" : "");
-}
-
-static void put_number_range(char *out, size_t size, const char *option, char separator, const struct interval *range,
-	size_t key_size)
-{
-	uint32_t first = number_of(range->first, key_size);
-	uint32_t last = number_of(range->last, key_size);
-
-	if (first == last)
-		add_text(out, size, " %s %u", option, first);
-	else
-		add_text(out, size, " %s %u%c%u", option, first, separator, last);
-}
-
-static void put_ports(struct spec *spec, const char *protocol, const char *option, const struct interval *ports)
-{
-	spec->protocol = protocol;
-	put_number_range(spec->transport, sizeof spec->transport, option, ':', ports, 2);
-}
-
 /* One value of a match. */
-static void with_value(struct writer *w, const struct rule *rule, size_t match, const struct spec *spec,
+static void with_value(struct writer *w, const struct rule *rule, size_t match, const struct iptables_spec *spec,
 	const struct interval *value, bool negated)
 {
-	static const char *const transports[] = {"tcp", "udp"};
-	struct spec next = *spec;
+	enum rule_field field = rule->matches[match].field;
+	struct iptables_spec next = *spec;
 
-	switch (rule->matches[match].field) {
-	case RULE_FIELD_L4PROTO:
-		next.protocol = value->first[0] == IPPROTO_TCP ? "tcp" : "udp";
-		next.not_protocol = negated;
-		break;
-	case RULE_FIELD_OIFNAME:
-		put_interface(next.out, 'o', value);
-		break;
-	case RULE_FIELD_IIFNAME:
-		put_interface(next.in, 'i', value);
-		break;
-	case RULE_FIELD_SKUID:
-		put_number_range(next.matches, sizeof next.matches, "-m owner --uid-owner", '-', value, 4);
-		break;
-	case RULE_FIELD_SKGID:
-		put_number_range(next.matches, sizeof next.matches, "-m owner --gid-owner", '-', value, 4);
-		break;
-	case RULE_FIELD_MARK:
-		add_text(next.matches, sizeof next.matches, " -m mark --mark 0x%x", number_of(value->first, 4));
-		break;
+	switch (field) {
 	case RULE_FIELD_TH_DPORT:
-		for (size_t i = 0; i < 2; i++) {
-			next = *spec;
-			put_ports(&next, transports[i], negated ? "! --dport" : "--dport", value);
-			walk(w, rule, match + 1, &next);
-		}
-		return;
-	case RULE_FIELD_TCP_DPORT:
-		put_ports(&next, "tcp", negated ? "! --dport" : "--dport", value);
-		break;
-	case RULE_FIELD_TCP_FLAGS:
-		next.protocol = "tcp";
-		add_text(next.transport, sizeof next.transport, " --tcp-flags SYN SYN");
-		break;
-	case RULE_FIELD_UDP_DPORT:
-		put_ports(&next, "udp", "--dport", value);
-		break;
-	case RULE_FIELD_UDP_SPORT:
-		put_ports(&next, "udp", "--sport", value);
+		iptables_spec_add(&next, RULE_FIELD_TCP_DPORT, value, negated);
+		walk(w, rule, match + 1, &next);
+		next = *spec;
+		iptables_spec_add(&next, RULE_FIELD_UDP_DPORT, value, negated);
+		walk(w, rule, match + 1, &next);
 		break;
 	case RULE_FIELD_IPV4_SADDR:
 	case RULE_FIELD_IPV6_SADDR:
-		each_cidr(w, rule, match, spec, true, value);
-		return;
 	case RULE_FIELD_IPV4_DADDR:
 	case RULE_FIELD_IPV6_DADDR:
-		each_cidr(w, rule, match, spec, false, value);
-		return;
-	case RULE_FIELD_CT_MARK:
-		add_text(next.matches, sizeof next.matches, " -m connmark --mark 0x%x", number_of(value->first, 4));
+		each_cidr(w, rule, match, spec, value);
 		break;
-	case RULE_FIELD_CT_DIRECTION:
-		add_text(next.matches, sizeof next.matches, " -m conntrack --ctdir REPLY");
-		break;
-	case RULE_FIELD_CT_STATE:
-		add_text(next.matches, sizeof next.matches, " -m conntrack --ctstate INVALID");
-		break;
-	case RULE_FIELD_COUNT:
-		break;
+	default:
+		iptables_spec_add(&next, field, value, negated);
+		walk(w, rule, match + 1, &next);
 	}
-	walk(w, rule, match + 1, &next);
 }
 
 /* Of ports that must not be, two go into one match. */
-static bool take_two_ports(struct writer *w, const struct rule *rule, size_t match, const struct spec *spec)
+static bool take_two_ports(struct writer *w, const struct rule *rule, size_t match, const struct iptables_spec *spec)
 {
 	const struct rule_match *one = &rule->matches[match];
 	const struct rule_match *two = one + 1;
-	struct spec next = *spec;
+	struct iptables_spec next = *spec;
 
-	if (match + 1 >= rule->match_count || one->field != RULE_FIELD_TCP_DPORT ||
-		two->field != RULE_FIELD_TCP_DPORT ||
-		one->op != RULE_IS_NOT || two->op != RULE_IS_NOT)
+	if (match + 1 >= rule->match_count || one->field != RULE_FIELD_TCP_DPORT || one->op != RULE_IS_NOT ||
+		two->field != RULE_FIELD_TCP_DPORT || two->op != RULE_IS_NOT)
 		return false;
-	next.protocol = "tcp";
-	add_text(next.matches, sizeof next.matches, " -m multiport ! --dports %u,%u", number_of(one->value.first, 2),
-		number_of(two->value.first, 2));
+	iptables_spec_add_two_ports(&next, &one->value, &two->value);
 	walk(w, rule, match + 2, &next);
 	return true;
 }
@@ -356,48 +207,48 @@ static bool is_of_other_family(const struct writer *w, enum rule_field field)
 	return w->family == IPTABLES_IPV4 ? of6 : of4;
 }
 
-static void put_target(const struct rule *rule, char target[PART_SIZE])
+static void put_target(const struct rule *rule, char target[TARGET_SIZE])
 {
 	char chain[IPTABLES_CHAIN_SIZE];
 
-	target[0] = '\0';
 	switch (rule->verdict) {
 	case RULE_CONTINUE:
+		target[0] = '\0';
 		break;
 	case RULE_RETURN:
-		add_text(target, PART_SIZE, "-j RETURN");
+		(void)snprintf(target, TARGET_SIZE, "-j RETURN");
 		break;
 	case RULE_REDIRECT:
-		add_text(target, PART_SIZE, "-j REDIRECT --to-ports %u", rule->port);
+		(void)snprintf(target, TARGET_SIZE, "-j REDIRECT --to-ports %u", rule->port);
 		break;
 	case RULE_TPROXY:
-		add_text(target, PART_SIZE, "-g " TPROXY_CHAIN);
+		(void)snprintf(target, TARGET_SIZE, "-g " TPROXY_CHAIN);
 		break;
 	case RULE_DROP:
-		add_text(target, PART_SIZE, "-j DROP");
+		(void)snprintf(target, TARGET_SIZE, "-j DROP");
 		break;
 	case RULE_GOTO:
 		put_chain_name(chain, rule->target);
-		add_text(target, PART_SIZE, "-g %s", chain);
+		(void)snprintf(target, TARGET_SIZE, "-g %s", chain);
 		break;
 	case RULE_SET_MARK:
-		add_text(target, PART_SIZE, "-j MARK --set-xmark 0x%x/0xffffffff", rule->number);
+		(void)snprintf(target, TARGET_SIZE, "-j MARK --set-xmark 0x%x/0xffffffff", rule->number);
 		break;
 	case RULE_SET_CT_MARK:
-		add_text(target, PART_SIZE, "-j CONNMARK --set-xmark 0x%x/0xffffffff", rule->number);
+		(void)snprintf(target, TARGET_SIZE, "-j CONNMARK --set-xmark 0x%x/0xffffffff", rule->number);
 		break;
 	/* The first zone that a packet is put into stays. */
 	case RULE_SET_ZONE:
-		add_text(target, PART_SIZE, "-j CT --zone %u", rule->number);
+		(void)snprintf(target, TARGET_SIZE, "-j CT --zone %u", rule->number);
 		break;
 	}
 }
 
-static void walk(struct writer *w, const struct rule *rule, size_t match, const struct spec *spec)
+static void walk(struct writer *w, const struct rule *rule, size_t match, const struct iptables_spec *spec)
 {
 	const struct rule_match *m = &rule->matches[match];
 	const struct rule_set *set;
-	char target[PART_SIZE];
+	char target[TARGET_SIZE];
 
 	if (match == rule->match_count) {
 		put_target(rule, target);
@@ -429,55 +280,43 @@ static bool goes_on(const struct rule *rule)
 	return true;
 }
 
+/* What is none of the matches returns at the chain's end. */
 static void write_going_on(struct writer *w, const struct rule *rule)
 {
-	const struct iptables_chain here = w->rules->chains[w->chain];
+	enum iptables_table table = w->rules->chains[w->chain].table;
+	char rest[IPTABLES_CHAIN_SIZE];
 	char name[IPTABLES_CHAIN_SIZE];
 	struct rule part = *rule;
-	size_t from = w->rules->line_count;
 
-	/* Behind the first part's name stands the number of any other. */
-	(void)snprintf(name, sizeof name, "%.*s_%u", (int)strlen(here.name) - (w->part > 1 ? 2 : 0), here.name, w->part + 1);
+	(void)snprintf(rest, sizeof rest, "%s_%u", w->name, ++w->part);
+	part.verdict = RULE_GOTO;
+	part.target = rest;
+	part.match_count = 1;
 	for (size_t i = 0; i < rule->match_count; i++) {
 		part.matches[0] = rule->matches[i];
 		part.matches[0].op = rule->matches[i].op == RULE_IS_NOT ? RULE_IS : RULE_IN_SET;
-		part.match_count = 1;
-		walk(w, &part, 0, &(struct spec){.protocol = NULL});
+		walk(w, &part, 0, &(struct iptables_spec){.protocol = NULL});
 	}
-	/* They were written as returns; each goes on instead, and what is none of them returns at the chain's end. */
-	for (size_t i = from; i < w->rules->line_count && !w->failed; i++) {
-		char *text = w->rules->lines[i].text;
-		size_t length = strlen(text) - strlen("-j RETURN");
-		char *longer = realloc(text, length + sizeof name + sizeof "-g ");
-
-		if (longer == NULL) {
-			w->failed = true;
-			return;
-		}
-		(void)snprintf(longer + length, sizeof name + sizeof "-g ", "-g %s", name);
-		w->rules->lines[i].text = longer;
-	}
-	begin_chain(w, here.table, name, NULL);
-	w->part++;
+	put_chain_name(name, rest);
+	begin_chain(w, table, name, NULL);
 }
 
 /* What becomes of a packet that is to go to the proxy; see above. */
 static void write_tproxy_chain(struct writer *w, const struct rule *rule)
 {
 	static const char older[] = "of connections that are older than the rules";
-	const struct spec transparent = {
+	const struct iptables_spec transparent = {
 		.protocol = "tcp", .matches = " -m tcp ! --tcp-flags SYN SYN -m socket --transparent"};
-	const struct spec known = {.protocol = "tcp", .matches = " -m tcp ! --tcp-flags SYN SYN -m socket"};
+	const struct iptables_spec known = {.protocol = "tcp", .matches = " -m tcp ! --tcp-flags SYN SYN -m socket"};
 	size_t chain = w->chain;
-	char target[PART_SIZE];
+	char target[TARGET_SIZE];
 
 	(void)snprintf(target, sizeof target, "-j TPROXY --on-port %u --on-ip %s --tproxy-mark 0x%x/0xffffffff",
-		rule->port,
-		w->family == IPTABLES_IPV4 ? "0.0.0.0" : "::", rule->number);
+		rule->port, w->family == IPTABLES_IPV4 ? "0.0.0.0" : "::", rule->number);
 	begin_chain(w, IPTABLES_MANGLE, TPROXY_CHAIN, NULL);
 	emit(w, &transparent, rule->comment, target);
 	emit(w, &known, older, "-j RETURN");
-	emit(w, &(struct spec){.protocol = "tcp"}, rule->comment, target);
+	emit(w, &(struct iptables_spec){.protocol = "tcp"}, rule->comment, target);
 	w->chain = chain;
 }
 
@@ -490,7 +329,7 @@ static void write_chain(struct writer *w, const struct rule_chain *chain)
 		if (goes_on(rule))
 			write_going_on(w, rule);
 		else
-			walk(w, rule, 0, &(struct spec){.protocol = NULL});
+			walk(w, rule, 0, &(struct iptables_spec){.protocol = NULL});
 		if (rule->verdict == RULE_TPROXY)
 			write_tproxy_chain(w, rule);
 	}
@@ -519,7 +358,7 @@ void iptables_rules_free(struct iptables_rules *rules)
 void iptables_write_hook(const struct iptables_chain *chain, const char *command, FILE *out)
 {
 	(void)fprintf(out, "%s %s", command, chain->hook);
-	write_comment(out, "weir: before everybody else");
+	iptables_write_comment("weir: before everybody else", out);
 	(void)fprintf(out, " -j %s", chain->name);
 }
 

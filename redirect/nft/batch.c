@@ -2,6 +2,7 @@
 #include "redirect/nft/batch.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -82,16 +83,21 @@ struct nlmsghdr *nft_batch_message(struct nft_batch *batch, uint16_t type, uint1
 		return NULL;
 	sequence = batch->sequence + (uint32_t)batch->count;
 	batch->objects[batch->count++] = object;
-	return nft_message_init(batch->data + batch->size, type, (uint16_t)(NLM_F_ACK | flags), sequence);
+	return nft_message_init(batch->data + batch->size, type, flags, sequence);
 }
 
 void nft_batch_finish_message(struct nft_batch *batch, const struct nlmsghdr *message)
 {
+	batch->last = batch->size;
 	batch->size += MNL_ALIGN(message->nlmsg_len);
 }
 
 int nft_batch_end(struct nft_batch *batch)
 {
+	struct nlmsghdr *last = (void *)(batch->data + batch->last);
+
+	assert(batch->count > 1);
+	last->nlmsg_flags |= NLM_F_ACK;
 	return add_delimiter(batch, NFNL_MSG_BATCH_END);
 }
 

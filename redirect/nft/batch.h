@@ -27,6 +27,7 @@ struct nft_batch {
 	uint8_t *data; /* owned */
 	size_t size;
 	size_t capacity;
+	size_t last;       /* where the last message begins, the end not counted */
 	uint32_t sequence; /* of the batch's first message; the following ones count up */
 	struct nft_object *objects; /* one a message, the batch's begin and end included; owned */
 	size_t count;
@@ -37,7 +38,7 @@ struct nft_batch {
 int nft_batch_init(struct nft_batch *batch);
 
 /*
- * Appends an nf_tables message of the inet family with NLM_F_ACK, and returns it for its attributes to be put, of up
+ * Appends an nf_tables message of the inet family, and returns it for its attributes to be put, of up
  * to NFT_MESSAGE_MAX bytes in all; nft_batch_finish_message() must follow. Returns NULL when memory is out.
  */
 struct nlmsghdr *nft_batch_message(struct nft_batch *batch, uint16_t type, uint16_t flags, struct nft_object object);
@@ -45,7 +46,7 @@ struct nlmsghdr *nft_batch_message(struct nft_batch *batch, uint16_t type, uint1
 /* Takes a message, with the attributes that it got, into the batch. */
 void nft_batch_finish_message(struct nft_batch *batch, const struct nlmsghdr *message);
 
-/* Closes the transaction. Returns 0 or -ENOMEM. */
+/* Closes the transaction, whose last message gets NLM_F_ACK. Returns 0 or -ENOMEM. */
 int nft_batch_end(struct nft_batch *batch);
 
 /* Frees the memory. */

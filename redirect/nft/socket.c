@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a transaction is sent: the whole batch in one sendmsg(), so the kernel has it all or has none of it. The kernel
- * works inside sendmsg() and queues one acknowledgement a message, and an error for each message that it refuses; all
- * of them are there when sendmsg() returns. The buffers are sized for that beforehand, past the system's limits where
- * the process may.
+ * works inside sendmsg() and queues its answers, in the order of the messages: an error for each that it refuses, asked
+ * for or not, and an acknowledgement for each that asks. Only the last one asks, so its answer is the end of them all,
+ * and a batch without a fault costs one. All are there when sendmsg() returns. The buffers are sized beforehand for the
+ * case that every message is refused, past the system's limits where the process may.
  */
 #include "redirect/nft/socket.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* The kernel accounts about this much of the receive buffer for one queued acknowledgement. */
-#define ACKNOWLEDGEMENT_COST 1024u
+/* The kernel accounts about this much of the receive buffer for one queued answer. */
+#define ANSWER_COST 1024u
 
 /* What the kernel itself adds to a message in the send buffer. */
 #define SEND_OVERHEAD 4096u
@@ -25,18 +27,21 @@
 /* Bytes of an object in words with its NUL. */
 #define OBJECT_TEXT_SIZE 256
 
-/* Bytes read at once: the kernel fills dump answers up to 32 KiB when it sees that there is room. */
-#define READ_SIZE 65536u
-
 static int open_socket(int protocol, const char *name, struct nft_socket *ret_socket, struct error *e)
 {
-	struct nft_socket s = {.mnl = mnl_socket_open2(protocol, SOCK_CLOEXEC), .sequence = 0};
+	struct nft_socket s = {.mnl = mnl_socket_open2(protocol, SOCK_CLOEXEC)};
 	int on = 1;
 	int code;
 
 	if (s.mnl == NULL) {
 		code = errno == EAFNOSUPPORT ? EPROTONOSUPPORT : errno;
 		return error_set_errno(e, code, "cannot open a netlink socket to %s", name);
+	}
+	/* Not on the stack, where a compiler that probes for clashes would touch all of it, for answers of a few bytes. */
+	s.buffer = malloc(NFT_SOCKET_BUFFER_SIZE);
+	if (s.buffer == NULL) {
+		nft_socket_close(&s);
+		return error_set(e, ENOMEM, "no memory for a netlink socket to %s", name);
 	}
 	if (mnl_socket_bind(s.mnl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		code = errno;
@@ -65,7 +70,9 @@ void nft_socket_close(struct nft_socket *socket)
 {
 	if (socket->mnl != NULL)
 		(void)mnl_socket_close(socket->mnl);
+	free(socket->buffer);
 	socket->mnl = NULL;
+	socket->buffer = NULL;
 }
 
 /* Makes a socket buffer large enough, by force where the process may, else as far as the system lets it. */
@@ -93,7 +100,7 @@ static int send_batch(int fd, const struct nft_batch *batch, struct error *e)
 	ssize_t n;
 
 	size_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, batch->size + SEND_OVERHEAD);
-	size_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, batch->count * ACKNOWLEDGEMENT_COST);
+	size_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, batch->count * ANSWER_COST);
 	do
 		n = sendmsg(fd, &message, 0);
 	while (n < 0 && errno == EINTR);
@@ -151,8 +158,8 @@ static const char *kernel_words(const struct nlmsghdr *message)
 
 /* What has come back so far for a batch. */
 struct answers {
-	size_t count;
-	int code; /* of the first refusal, in the order of the messages */
+	bool complete; /* the last message's was among it */
+	int code;      /* of the first refusal, in the order of the messages */
 	size_t refused;
 };
 
@@ -172,7 +179,7 @@ static int take_answer(const struct nft_batch *batch, const struct nlmsghdr *mes
 	if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_len < mnl_nlmsg_size(sizeof *error) ||
 		index >= batch->count || error->error > 0 || error->error < -ERRNO_MAX)
 		return not_understood(e);
-	answers->count++;
+	answers->complete |= index == batch->count - 2;
 	if (error->error == 0 || (answers->code != 0 && index >= answers->refused))
 		return 0;
 	answers->code = error->error;
@@ -189,14 +196,12 @@ int nft_socket_commit(struct nft_socket *socket, const struct nft_batch *batch, 
 {
 	int fd = mnl_socket_get_fd(socket->mnl);
 	struct answers answers = {0};
-	size_t expected = batch->count - 2; /* the begin and the end are not acknowledged */
-	char buffer[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	int rc = send_batch(fd, batch, e);
 
 	if (rc < 0)
 		return rc;
-	while (answers.count < expected) {
-		ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+	while (!answers.complete) {
+		ssize_t n = recv(fd, socket->buffer, NFT_SOCKET_BUFFER_SIZE, MSG_DONTWAIT);
 		int left = (int)n;
 
 		if (n < 0 && errno == EINTR)
@@ -209,9 +214,9 @@ int nft_socket_commit(struct nft_socket *socket, const struct nft_batch *batch, 
 		}
 		if (n < 0)
 			return error_set_errno(e, errno, "cannot read the acknowledgements of the transaction");
-		if (!holds_whole_messages((const uint8_t *)buffer, (size_t)n))
+		if (!holds_whole_messages(socket->buffer, (size_t)n))
 			return not_understood(e);
-		for (const struct nlmsghdr *m = (const struct nlmsghdr *)buffer; mnl_nlmsg_ok(m, left);
+		for (const struct nlmsghdr *m = (const void *)socket->buffer; mnl_nlmsg_ok(m, left);
 			m = mnl_nlmsg_next(m, &left)) {
 			rc = take_answer(batch, m, &answers, e);
 			if (rc < 0)
@@ -240,7 +245,6 @@ static int read_object(const struct nlmsghdr *message, void *data)
 
 int nft_socket_read(struct nft_socket *socket, struct nlmsghdr *request, nft_object_reader *reader, void *context)
 {
-	char buffer[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct reading reading = {reader, context, 0};
 	int state = MNL_CB_OK;
 	ssize_t sent;
@@ -252,16 +256,16 @@ int nft_socket_read(struct nft_socket *socket, struct nlmsghdr *request, nft_obj
 	if (sent < 0)
 		return -errno;
 	while (state > MNL_CB_STOP) {
-		ssize_t n = mnl_socket_recvfrom(socket->mnl, buffer, sizeof buffer);
+		ssize_t n = mnl_socket_recvfrom(socket->mnl, socket->buffer, NFT_SOCKET_BUFFER_SIZE);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (!holds_whole_messages((const uint8_t *)buffer, (size_t)n))
+		if (!holds_whole_messages(socket->buffer, (size_t)n))
 			return -EPROTO;
 		errno = 0;
-		state = mnl_cb_run(buffer, (size_t)n, socket->sequence, socket->port, read_object, &reading);
+		state = mnl_cb_run(socket->buffer, (size_t)n, socket->sequence, socket->port, read_object, &reading);
 		if (state < 0)
 			return reading.rc < 0 ? reading.rc : errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A netlink socket to nf_tables: sends one transaction and reads every acknowledgement, or reads objects back.
+ * A netlink socket to nf_tables: sends one transaction and reads every answer, or reads objects back.
  */
 #ifndef WEIR_NFT_SOCKET_H
 #define WEIR_NFT_SOCKET_H
@@ -11,8 +11,12 @@
 #include <libmnl/libmnl.h>
 #include <stdint.h>
 
+/* Bytes received at once: the kernel fills dump answers up to 32 KiB when it sees that there is room. */
+#define NFT_SOCKET_BUFFER_SIZE 65536u
+
 struct nft_socket {
 	struct mnl_socket *mnl;
+	uint8_t *buffer; /* of NFT_SOCKET_BUFFER_SIZE, for what comes in; owned */
 	uint32_t port;
 	uint32_t sequence; /* of the last request */
 };
@@ -27,9 +31,9 @@ int nft_socket_open_routing(struct nft_socket *ret_socket, struct error *e);
 void nft_socket_close(struct nft_socket *socket);
 
 /*
- * Sends a finished batch as one message and reads the answer to each of its messages. Returns 0 when the kernel has
- * committed; else -errno of the first message that it refused, `*ret_refused` being that message's object.
- * -ENOBUFS means that acknowledgements were lost, and that nobody knows: read back.
+ * Sends a finished batch as one message and reads all that the kernel answers. Returns 0 when it has committed; else
+ * -errno of the first message that it refused, `*ret_refused` being that message's object. -ENOBUFS means that answers
+ * were lost, and that nobody knows: read back.
  */
 int nft_socket_commit(struct nft_socket *socket, const struct nft_batch *batch, struct nft_object *ret_refused,
 	struct error *e);

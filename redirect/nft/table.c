@@ -18,8 +18,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* How often a table that keeps changing is read, and a transaction that the kernel asks for again is sent. */
+/* How often a table that keeps changing is read, and an application that something came in between of is tried. */
 #define ATTEMPT_MAX 32
+
+const char *nft_outcome_name(enum nft_outcome outcome)
+{
+	static const char *const names[] = {
+		[NFT_UNCHANGED] = "unchanged", [NFT_CREATED] = "created", [NFT_REPLACED] = "replaced",
+		[NFT_REMOVED] = "removed"};
+
+	return names[outcome];
+}
 
 /* What is missing where the kernel does not know tables of the inet family, nat chains or redirection. */
 static bool is_unsupported(int code, const struct nft_object *refused)
@@ -27,19 +36,6 @@ static bool is_unsupported(int code, const struct nft_object *refused)
 	if (code == -EPROTONOSUPPORT || code == -EAFNOSUPPORT || code == -EOPNOTSUPP)
 		return true;
 	return code == -ENOENT && (strcmp(refused->kind, "chain") == 0 || strcmp(refused->kind, "rule") == 0);
-}
-
-/* Sends one finished transaction on a socket of its own. */
-static int commit(const struct nft_batch *batch, struct nft_object *ret_refused, struct error *e)
-{
-	struct nft_socket socket;
-	int rc = nft_socket_open(&socket, e);
-
-	if (rc < 0)
-		return rc;
-	rc = nft_socket_commit(&socket, batch, ret_refused, e);
-	nft_socket_close(&socket);
-	return rc;
 }
 
 /* `deletes` a table that is there; without `want`, nothing comes in its place. */
@@ -54,7 +50,7 @@ static int build(struct nft_batch *batch, const struct ruleset *want, bool delet
 	return rc == 0 ? nft_batch_end(batch) : rc;
 }
 
-static int transact(const struct ruleset *want, bool deletes, struct error *e)
+static int transact(struct nft_socket *socket, const struct ruleset *want, bool deletes, struct error *e)
 {
 	struct nft_object refused = {.kind = "", .name = ""};
 	struct nft_batch batch;
@@ -62,12 +58,8 @@ static int transact(const struct ruleset *want, bool deletes, struct error *e)
 
 	if (rc < 0)
 		(void)error_set(e, ENOMEM, "no memory for the transaction");
-	for (int attempt = 0; rc == 0 && attempt < ATTEMPT_MAX; attempt++) {
-		rc = commit(&batch, &refused, e);
-		if (rc != -EAGAIN)
-			break;
-		rc = attempt + 1 < ATTEMPT_MAX ? 0 : rc;
-	}
+	else
+		rc = nft_socket_commit(socket, &batch, &refused, e);
 	nft_batch_free(&batch);
 	if (rc < 0 && is_unsupported(rc, &refused))
 		rc = error_wrap(e, -EPROTONOSUPPORT, "the kernel has no nf_tables with nat in the inet family");
@@ -134,20 +126,9 @@ static int is_applied(const struct ruleset *want, bool *ret_applied, struct erro
 	return rc;
 }
 
-static int find_table(bool *ret_exists, struct error *e)
-{
-	struct nft_socket socket;
-	int rc = nft_socket_open(&socket, e);
-
-	if (rc < 0)
-		return rc;
-	rc = nft_state_find_table(&socket, ret_exists, e);
-	nft_socket_close(&socket);
-	return rc;
-}
-
 /* What to do about a table that is there. */
-static int settle(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e)
+static int settle(struct nft_socket *socket, const struct ruleset *want, bool force, enum nft_outcome *ret_outcome,
+	struct error *e)
 {
 	bool applied = false;
 	int rc = force ? 0 : is_applied(want, &applied, e);
@@ -155,15 +136,36 @@ static int settle(const struct ruleset *want, bool force, enum nft_outcome *ret_
 	if (rc < 0)
 		return rc;
 	*ret_outcome = applied ? NFT_UNCHANGED : NFT_REPLACED;
-	return applied ? 0 : transact(want, true, e);
+	return applied ? 0 : transact(socket, want, true, e);
 }
 
-static int remove_table(enum nft_outcome *ret_outcome, struct error *e)
+static int apply_once(struct nft_socket *socket, const struct ruleset *want, bool force, enum nft_outcome *ret_outcome,
+	struct error *e)
 {
-	int rc = transact(NULL, true, e);
+	bool exists;
+	int rc = nft_state_find_table(socket, &exists, e);
+
+	*ret_outcome = NFT_CREATED;
+	if (rc == 0)
+		rc = exists ? settle(socket, want, force, ret_outcome, e) : transact(socket, want, false, e);
+	return rc;
+}
+
+static int remove_once(struct nft_socket *socket, enum nft_outcome *ret_outcome, struct error *e)
+{
+	int rc = transact(socket, NULL, true, e);
 
 	*ret_outcome = rc == -ENOENT ? NFT_UNCHANGED : NFT_REMOVED;
 	return rc == -ENOENT ? 0 : rc;
+}
+
+/*
+ * Between the look and the transaction the table may have come or gone, and the kernel may ask for a transaction again:
+ * then, once more, from the look on.
+ */
+static bool is_passing(int rc)
+{
+	return rc == -EEXIST || rc == -ENOENT || rc == -EAGAIN;
 }
 
 /* Acknowledgements were lost: the kernel knows whether it committed. */
@@ -182,19 +184,17 @@ static int confirm(const struct ruleset *want, struct error *e)
 
 int nft_table_apply(const struct ruleset *want, bool force, enum nft_outcome *ret_outcome, struct error *e)
 {
-	int rc = -ENOENT;
+	int rc = -EAGAIN;
 
-	if (want == NULL)
-		return remove_table(ret_outcome, e);
-	/* Between the look and the transaction it may have come (-EEXIST) or gone (-ENOENT): then, once more. */
-	for (int attempt = 0; (rc == -ENOENT || rc == -EEXIST) && attempt < ATTEMPT_MAX; attempt++) {
-		bool exists;
+	for (int attempt = 0; is_passing(rc) && attempt < ATTEMPT_MAX; attempt++) {
+		struct nft_socket socket;
 
-		rc = find_table(&exists, e);
+		rc = nft_socket_open(&socket, e);
 		if (rc < 0)
-			break;
-		*ret_outcome = NFT_CREATED;
-		rc = exists ? settle(want, force, ret_outcome, e) : transact(want, false, e);
+			return rc;
+		rc = want != NULL ? apply_once(&socket, want, force, ret_outcome, e)
+				  : remove_once(&socket, ret_outcome, e);
+		nft_socket_close(&socket);
 	}
 	return rc == -ENOBUFS ? confirm(want, e) : rc;
 }

@@ -24,6 +24,9 @@ enum nft_outcome {
 	NFT_REMOVED,
 };
 
+/* The outcome in a word. */
+const char *nft_outcome_name(enum nft_outcome outcome);
+
 /*
  * Makes the kernel's table what `want` says; with `want` NULL, removes it. The table is created exclusively; one that
  * is there already is compared, and left alone when it is equal, unless `force` is set, else replaced whole.

@@ -35,63 +35,6 @@ write_policy() {
 write_weirhttp() { write_policy "$1" "$few_entries"; }
 write_weirmany() { write_policy "$1" "$many_entries"; }
 
-write_haproxyhttp() {
-	cat >"$work/$1/conf" <<-EOF
-		global
-		  nbthread $(workers_of "$1")
-		  maxconn 9500
-		  log stdout format raw local0
-		defaults
-		  mode http
-		  log global
-		  option httplog
-		  timeout connect 10s
-		  timeout client 1h
-		  timeout server 1h
-		  timeout http-keep-alive 1h
-		frontend out
-		  bind 0.0.0.0:15001
-		  default_backend original
-		backend original
-		  server destination 0.0.0.0:0
-	EOF
-}
-
-write_envoyhttp() {
-	cat >"$work/$1/conf.yaml" <<-EOF
-		static_resources:
-		  listeners:
-		  - name: out
-		    address: {socket_address: {address: 0.0.0.0, port_value: 15001}}
-		    listener_filters:
-		    - name: envoy.filters.listener.original_dst
-		      typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst}
-		    filter_chains:
-		    - filters:
-		      - name: envoy.filters.network.http_connection_manager
-		        typed_config:
-		          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-		          stat_prefix: out
-		          route_config:
-		            virtual_hosts:
-		            - {name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: original, timeout: 0s}}]}
-		          http_filters:
-		          - name: envoy.filters.http.router
-		            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-		          access_log:
-		          - name: envoy.access_loggers.file
-		            typed_config:
-		              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
-		              path: $work/$1/log
-		  clusters:
-		  - name: original
-		    type: ORIGINAL_DST
-		    lb_policy: CLUSTER_PROVIDED
-		    connect_timeout: 10s
-		    circuit_breakers: {thresholds: [{max_connections: 20000, max_pending_requests: 20000, max_requests: 20000}]}
-	EOF
-}
-
 # --- a change
 
 answers() { [ "$(inside "$1" curl -s -o /dev/null -w '%{http_code}' -m 2 -H "Host: $2" "http://$origin/1k")" = "$3" ]; }

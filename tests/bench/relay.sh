@@ -11,7 +11,7 @@
 # nobody reads.
 
 origin=198.18.0.1
-origin_host="host-5.example"
+origin_host='host-5.example'
 idle_connections=1000
 proxies=()
 declare -A proxy_pid
@@ -68,73 +68,6 @@ add_pod() {
 	EOF
 	configure "$namespace" <<<"route add default via 10.78.$pod_number.1"
 	tune "$1"
-}
-
-workers_of() { case $1 in *-2) echo 2 ;; *) echo 1 ;; esac; }
-
-# write_KIND NAME
-write_haproxy() {
-	cat >"$work/$1/conf" <<-EOF
-		global
-		  nbthread $(workers_of "$1")
-		  maxconn 4000
-		  log stdout format raw local0
-		defaults
-		  mode tcp
-		  log global
-		  option tcplog
-		  timeout connect 10s
-		  timeout client 1h
-		  timeout server 1h
-		frontend out
-		  bind 0.0.0.0:15001
-		  default_backend original
-		backend original
-		  server destination 0.0.0.0:0
-	EOF
-}
-
-write_nginx() {
-	local module=/usr/lib/nginx/modules/ngx_stream_module.so
-	cat >"$work/$1/conf" <<-EOF
-		$([ ! -e $module ] || echo "load_module $module;")
-		daemon off; worker_processes $(workers_of "$1"); worker_rlimit_nofile 20000;
-		pid $work/$1/pid; error_log $work/$1/error.log;
-		events { worker_connections 9500; }
-		stream {
-			log_format tcp '\$remote_addr [\$time_local] \$protocol \$status \$bytes_sent \$bytes_received \$session_time '
-				'\$upstream_addr \$upstream_connect_time';
-			access_log $work/$1/log tcp;
-			proxy_timeout 1h;
-			server { listen 15001 backlog=4096; proxy_pass $origin:80; }
-		}
-	EOF
-}
-
-write_envoy() {
-	cat >"$work/$1/conf.yaml" <<-EOF
-		static_resources:
-		  listeners:
-		  - name: out
-		    address: {socket_address: {address: 0.0.0.0, port_value: 15001}}
-		    listener_filters:
-		    - name: envoy.filters.listener.original_dst
-		      typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst}
-		    filter_chains:
-		    - filters:
-		      - name: envoy.filters.network.tcp_proxy
-		        typed_config:
-		          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
-		          stat_prefix: out
-		          cluster: original
-		          access_log:
-		          - name: envoy.access_loggers.file
-		            typed_config:
-		              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
-		              path: $work/$1/log
-		  clusters:
-		  - {name: original, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, connect_timeout: 10s}
-	EOF
 }
 
 # proxy_command NAME - sets $command.

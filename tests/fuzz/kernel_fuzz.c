@@ -20,7 +20,8 @@
 
 static const uint8_t *next;
 static const uint8_t *end;
-static struct nft_socket netlink = {.port = PORT};
+static uint8_t room[NFT_SOCKET_BUFFER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+static struct nft_socket netlink = {.buffer = room, .port = PORT};
 static struct redirect_plan plan;
 static struct ruleset want;
 

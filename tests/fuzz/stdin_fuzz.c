@@ -5,6 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "cni/config.h"
+#include "cni/pod.h"
 #include "redirect/plan/plan.h"
 #include "redirect/plan/ruleset.h"
 
@@ -25,9 +26,9 @@ static void build(const struct config *config)
 	struct ruleset ruleset;
 
 	settings_init_for_pod(&settings);
-	config_fill_settings(config, &settings);
+	pod_fill_settings(config, &settings);
 	config_unknown_annotations(config, ignore, NULL);
-	(void)config_excludes(config, "kube-system");
+	(void)pod_facts(config, "kube-system");
 	if (plan_build(&settings, &plan, &report) < 0) {
 		FUZZ_CHECK(report.error.text[0] != '\0');
 		return;
