@@ -63,13 +63,13 @@ class Server:
         self.sockets = []
 
     def start(self):
-        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        family, *_, address = socket.getaddrinfo(*self.address)[0]
         udp = socket.socket(family, socket.SOCK_DGRAM)
         tcp = socket.socket(family, socket.SOCK_STREAM)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sockets = [udp, tcp]
         for sock in self.sockets:
-            sock.bind(self.address)
+            sock.bind(address)
         tcp.listen()
         for loop, sock in ((self.serve_udp, udp), (self.serve_tcp, tcp)):
             threading.Thread(target=loop, args=(sock,), daemon=True).start()
