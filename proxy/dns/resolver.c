@@ -143,7 +143,7 @@ int resolver_configure(struct resolver *resolver, const struct resolver_settings
 	(void)pthread_mutex_unlock(&resolver->lock);
 	free(unused);
 	resolver_wake(resolver);
-	return 0;
+	return rc;
 }
 
 const struct answer *resolver_find(struct resolver *resolver, const char *name)

@@ -65,7 +65,8 @@ void resolver_free(struct resolver *resolver);
 /*
  * Gives the resolver, from any thread, its settings and the names that the policy wants; all others are dropped. A name
  * may have upper case letters and a dot at its end, and may be there twice. One that cannot be a name in DNS (an
- * address cannot) is an error that changes nothing. Returns 0, -EINVAL, -E2BIG or -ENOMEM. Waits for nobody's answer.
+ * address cannot) is left out. Returns 0; 1 where there are more than RESOLVER_WANTED_MAX, of which the first are taken, as
+ * `e` says; or -ENOMEM, and nothing changes. Waits for nobody's answer.
  */
 int resolver_configure(struct resolver *resolver, const struct resolver_settings *settings, const char *const *names,
 	size_t count, struct error *e);

@@ -104,7 +104,7 @@ void control_want_names(struct resolver *resolver, struct configuration_source *
 
 	if (names == NULL)
 		warn("no memory for the names that are to be resolved");
-	else if (resolver_configure(resolver, &settings, names, count, &e) < 0)
+	else if (resolver_configure(resolver, &settings, names, count, &e) != 0)
 		warn("%s", e.text);
 	free(names);
 	configuration_unref(newest);

@@ -113,5 +113,23 @@ def test_servers_that_cannot_be_used(folder):
             relay.run("ip", "-n", relay.POD, "link", "delete", "none0")
 
 
+# --- names
+
+def test_a_bad_name_stops_no_other(folder):
+    """It is told with its file and line; those beside it are resolved, also ahead of who asks for them."""
+    bad = ".".join(["a" * 63] * 4)
+    tcp = service_entry("tcp.example", 9000, "TCP")
+    with Watched(folder, origin=service_entry(HOST), names={"tcp.example": MOVED}) as world, HttpOrigin(), \
+            relay.Origin(9000, relay.echo_upper):
+        world.apply("bad", f"---\n{service_entry(bad, name='bad')}---\n{service_entry('late.example')}")
+        world.apply("tcp", tcp)
+        world.hear(rf"warning: .*bad\.yaml:\d+: ServiceEntry default/bad: spec\.hosts\[0\]: {bad} is a name that DNS cannot")
+        wait_for("the names to be asked for", lambda: world.server.count("late.example") and world.server.count("tcp.example"))
+        world.server.names["late.example"] = world.server.names[HOST]
+        world.become(200)
+        equal("the bad name", world.status(bad), 503)
+        wait_for("by what a name resolves to", lambda: world.send(b"hello", MOVED, 9000) == b"HELLO")
+
+
 if __name__ == "__main__":
     sys.exit(relay.main(globals()))

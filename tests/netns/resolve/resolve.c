@@ -67,7 +67,7 @@ static void do_want(char **words, size_t count)
 		die("want what?");
 	settings.refresh_rate = strtol(words[1], NULL, 10);
 	settings.refuse_private = strcmp(words[2], "guard") == 0;
-	if (resolver_configure(resolver, &settings, (const char *const *)words + 3, count - 3, &e) < 0)
+	if (resolver_configure(resolver, &settings, (const char *const *)words + 3, count - 3, &e) != 0)
 		(void)printf("%s", e.text);
 	else
 		(void)printf("ok");
