@@ -5,13 +5,16 @@ The proxy and the names that its policy needs: whom it asks, what it makes of th
 none. TAP on stdout.
 """
 import os
+import socket
 import sys
+import threading
 
 import relay
-from nameserver import Server
-from policy_world import DIALLED, HttpOrigin, echo, service_entry
-from reload import Watched
-from relay import OUTSIDE, connect, enter, equal, wait_for
+from nameserver import A, Name, Server
+from policy import hello_with_ech
+from policy_world import (DIALLED, HttpOrigin, World, echo, http_line, make_folder, read_answer, service_entry, tcp_line)
+from reload import Watched, echo_bytes
+from relay import OUTSIDE, Origin, connect, enter, equal, receive, receive_all, wait_for
 
 ADDRESS, MOVED = "10.1.1.1", "10.1.1.2"
 HOST, OTHER = "origin.example", "other.example"
@@ -129,6 +132,51 @@ def test_a_bad_name_stops_no_other(folder):
         world.become(200)
         equal("the bad name", world.status(bad), 503)
         wait_for("by what a name resolves to", lambda: world.send(b"hello", MOVED, 9000) == b"HELLO")
+
+
+# --- addresses that are held against names
+
+def test_a_name_s_first_connection_is_judged_when_its_addresses_come(folder):
+    """It does not wait for them; what nobody has answered by its end is not held against it."""
+    hello = hello_with_ech("none.example")
+    entries = {"tls": service_entry("none.example", 443, "TLS", "NONE"), "http": service_entry("plain.example", resolution="NONE")}
+    for case, dialled, mismatch in (("another", DIALLED, True), ("own", "10.6.0.1", False), ("late", DIALLED, False),
+                                    ("moved", DIALLED, True)):
+        gate = threading.Event()
+        names = {name: Name("10.6.0.1", ttl=1, wait=gate) for name in ("none.example", "plain.example")}
+        with World(make_folder(folder, case), names=names, **entries) as world, Origin(443, echo_bytes), HttpOrigin() as origin:
+            release = threading.Event()
+
+            def think(request, release=release):
+                release.wait()
+                return echo(request)
+            origin.answer = think
+            with connect(dialled, 443) as tls, connect(dialled, 80) as http:
+                tls.sendall(hello)
+                equal("it passes", receive(tls, len(hello)), hello)
+                http.sendall(b"GET / HTTP/1.1\r\nHost: plain.example\r\n\r\n")
+                wait_for("the request", lambda origin=origin: origin.requests)
+                if case != "late":
+                    gate.set()
+                    # Who asks again has taken the first answer.
+                    wait_for("the answers", lambda world=world: min(world.server.count(name, A) for name in names) > 1)
+                if case == "moved":
+                    # What it was when it was dialled counts.
+                    world.server.names.update((name, Name(DIALLED, ttl=1)) for name in names)
+                    asked = {name: world.server.count(name, A) for name in names}
+                    wait_for("the move", lambda world=world, asked=asked: min(
+                        world.server.count(name, A) - asked[name] for name in names) > 2)
+                tls.shutdown(socket.SHUT_WR)
+                receive_all(tls)
+                world.expect(tcp_line(termination="ech,address_mismatch" if mismatch else "ech", sni="none.example",
+                                      rx=len(hello), tx=len(hello), dst=f"{dialled}:443", upstream=f"{dialled}:443",
+                                      cluster="outbound|443||none.example", local="LOCAL"))
+                release.set()
+                answer = read_answer(http.makefile("rb"))
+            world.expect(http_line("GET / HTTP/1.1", "plain.example", tx=len(answer.body), upstream=f"{dialled}:80",
+                                   dst=f"{dialled}:80", cluster="outbound|80||plain.example", route="default",
+                                   termination="address_mismatch" if mismatch else "-"))
+            gate.set()
 
 
 if __name__ == "__main__":
