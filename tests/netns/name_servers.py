@@ -10,7 +10,7 @@ import sys
 import threading
 
 import relay
-from nameserver import A, Name, Server
+from nameserver import A, AAAA, Name, Server
 from policy import hello_with_ech
 from policy_world import (DIALLED, HttpOrigin, World, echo, http_line, make_folder, read_answer, service_entry, tcp_line)
 from reload import Watched, echo_bytes
@@ -19,6 +19,7 @@ from relay import OUTSIDE, Origin, connect, enter, equal, receive, receive_all, 
 ADDRESS, MOVED = "10.1.1.1", "10.1.1.2"
 HOST, OTHER = "origin.example", "other.example"
 SECOND = "10.53.0.54"
+GET = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 
 
 def second_server(**names):
@@ -132,6 +133,69 @@ def test_a_bad_name_stops_no_other(folder):
         world.become(200)
         equal("the bad name", world.status(bad), 503)
         wait_for("by what a name resolves to", lambda: world.send(b"hello", MOVED, 9000) == b"HELLO")
+
+
+def test_many_who_wait_ask_once(folder):
+    gate = threading.Event()
+    with Watched(folder, names={HOST: Name(ADDRESS, wait=gate)}, origin=service_entry(HOST)) as world, HttpOrigin():
+        socks = [connect(DIALLED, 80) for _ in range(30)]
+        for sock in socks:
+            sock.sendall(GET)
+        wait_for("the questions", lambda: world.server.count(HOST) == 2)
+        gate.set()
+        for sock in socks:
+            with sock:
+                equal("answer", read_answer(sock.makefile("rb")).status, 200)
+        equal("questions", (world.server.count(HOST, A), world.server.count(HOST, AAAA)), (1, 1))
+
+
+# --- addresses of names
+
+def reached(world, origin, count):
+    """At which addresses some requests arrive, each on a connection of its own."""
+    before = len(origin.requests)
+    for _ in range(count):
+        equal("answer", world.ask(GET).status, 200)
+    return {request.address for request in origin.requests[before:]}
+
+
+def test_round_robin_dials_the_newest_answer_s_first_address(folder):
+    """DNS_ROUND_ROBIN, of all that there are, where DNS takes turns."""
+    for resolution, first, second in (("DNS_ROUND_ROBIN", {ADDRESS}, {MOVED}), ("DNS", {ADDRESS, MOVED}, {ADDRESS, MOVED})):
+        with World(make_folder(folder, resolution), names={HOST: Name(ADDRESS, MOVED, ttl=1)},
+                   origin=service_entry(HOST, resolution=resolution)) as world, HttpOrigin() as origin:
+            equal(resolution, reached(world, origin, 8), first)
+            world.server.names[HOST] = Name(MOVED, ADDRESS, ttl=1)
+            asked = world.server.count(HOST, A)
+            wait_for("the new answer", lambda world=world, asked=asked: world.server.count(HOST, A) > asked + 1)
+            equal(f"{resolution}, the other way round", reached(world, origin, 8), second)
+
+
+def test_the_refresh_rate_of_answers_that_must_not_be_kept(folder):
+    """dnsRefreshRate: with a TTL of 0, a minute unless it is said; a TTL goes before it."""
+    names = {HOST: Name(ADDRESS, ttl=0), OTHER: Name(ADDRESS, ttl=1)}
+    for rate, often in (("", False), ("dnsRefreshRate: 1s", True)):
+        with World(make_folder(folder, f"rate{often}"), names=names, mesh=rate, origin=service_entry(HOST),
+                   other=service_entry(OTHER)) as world:
+            wait_for("questions", lambda world=world: world.server.count(OTHER, A) > 3)
+            if often:
+                wait_for("questions", lambda world=world: world.server.count(HOST, A) > 3)
+            else:
+                equal("questions", world.server.count(HOST, A), 1)
+
+
+def test_the_next_address_for_tls_and_the_other_family(folder):
+    """The first address is dead; a client of IPv4 reaches an origin that has IPv6."""
+    hello = hello_with_ech("tls.example")
+    relay.run("ip", "-n", OUTSIDE, "-6", "address", "add", "2001:db8::1/128", "dev", "lo", "nodad")
+    names = {HOST: "10.1.1.9 2001:db8::1", "tls.example": f"10.1.1.9 {ADDRESS}"}
+    with World(folder, names=names, origin=service_entry(HOST), tls=service_entry("tls.example", 443, "TLS")) as world, \
+            HttpOrigin(address="2001:db8::1") as origin, Origin(443, relay.echo_upper, ADDRESS):
+        equal("at", reached(world, origin, 6), {"2001:db8::1"})
+        for _ in range(6):
+            equal("answer", world.send(hello, port=443), hello.upper())
+        lines = world.lines(12)
+        equal("upstreams", {line.split('"')[-2] for line in lines[6:]}, {f"{ADDRESS}:443"})
 
 
 # --- addresses that are held against names

@@ -154,6 +154,21 @@ def test_cnames():
         return problems + expect("dangling", resolver.until(dangling, "failed"), "failed no address |")
 
 
+def test_chains_of_cnames():
+    """A long one leads somewhere, one in a circle nowhere, and neither holds up others."""
+    name = serve(Name(KEPT))
+    for _ in range(8):
+        name = serve(Name(cname=name), "link")
+    circle = [fresh("circle") for _ in range(3)]
+    for one, other in zip(circle, circle[1:] + circle[:1]):
+        SERVER.names[one] = Name(cname=other)
+    with Resolver() as resolver:
+        resolver.want(*circle, name)
+        problems = expect("the long one", resolver.until(name, "good"), f"good - {KEPT} |")
+        return problems + [problem for one in circle
+                           for problem in expect("a circle", resolver.until(one, "failed"), "failed no address |")]
+
+
 def test_addresses_beyond_the_bound_are_left_out():
     name = serve(Name(*(f"192.0.2.{i}" for i in range(1, 100)), *(f"2001:db8::{i:x}" for i in range(1, 100))))
     with Resolver() as resolver:
@@ -200,6 +215,15 @@ def test_ttl_0_is_refreshed_at_the_refresh_rate():
         return expect("queries at 60 s", SERVER.count(seldom, A), 1)
 
 
+def test_a_ttl_that_is_none_counts_as_0():
+    """The highest bit of 32 is a mistake (RFC 2181 section 8)."""
+    beyond = serve(Name("192.0.2.1", ttl=0x80000000))
+    with Resolver() as resolver:
+        resolver.want(beyond, rate=1000)
+        wait_until("refreshes", lambda: SERVER.count(beyond, A) > 2)
+        return expect("what is known", resolver.find(beyond), "good - 192.0.2.1 |")
+
+
 # --- failures
 
 # What older versions of c-ares make of a server that says that it failed.
@@ -244,6 +268,15 @@ def test_the_last_good_answer_outlives_failures():
         for name in names:
             problems += expect("repaired", resolver.until(name, "good"), f"good - 192.0.2.2 | {KEPT} 2001:db8::1")
     return problems
+
+
+def test_the_last_good_answer_outlives_silence():
+    name = serve(Name(KEPT, ttl=1))
+    with Resolver("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n") as resolver:
+        resolver.want(name)
+        resolver.until(name, "good")
+        SERVER.names[name] = Name(KEPT, faults=["silent"])
+        return expect("in silence", resolver.until(name, "stale"), f"stale timeout {KEPT} |")
 
 
 def test_silence_and_lies():
