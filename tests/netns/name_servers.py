@@ -12,7 +12,7 @@ import threading
 import relay
 from nameserver import A, AAAA, Name, Server
 from policy import hello_with_ech
-from policy_world import (DIALLED, HttpOrigin, World, echo, http_line, make_folder, read_answer, service_entry, tcp_line)
+from policy_world import (DIALLED, PATIENT, HttpOrigin, World, echo, http_line, make_folder, read_answer, service_entry, tcp_line)
 from reload import Watched, echo_bytes
 from relay import OUTSIDE, Origin, connect, enter, equal, receive, receive_all, wait_for
 
@@ -137,7 +137,7 @@ def test_a_bad_name_stops_no_other(folder):
 
 def test_many_who_wait_ask_once(folder):
     gate = threading.Event()
-    with Watched(folder, names={HOST: Name(ADDRESS, wait=gate)}, origin=service_entry(HOST)) as world, HttpOrigin():
+    with Watched(folder, resolver=PATIENT, names={HOST: Name(ADDRESS, wait=gate)}, origin=service_entry(HOST)) as world, HttpOrigin():
         socks = [connect(DIALLED, 80) for _ in range(30)]
         for sock in socks:
             sock.sendall(GET)
