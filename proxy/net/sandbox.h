@@ -34,7 +34,7 @@ struct sandbox_files {
 	const char *mesh_config;  /* the folders of these stay, for reading: a file may be replaced */
 	const char *certificates;
 	const char *config_dir;   /* a folder */
-	const char *resolv_conf;  /* its folder, and the one that it is linked into */
+	const char *resolv_conf;  /* its folder, and the one that it is linked into; it alone, where it is mounted */
 };
 
 /*

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,19 +62,37 @@ static int allow(int ruleset, const char *path, uint64_t rights, struct error *e
 	return (int)rc;
 }
 
+static int find_folder(const char *path, char out[PATH_SIZE], struct error *e)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (strlen(path) >= PATH_SIZE)
+		return error_set(e, ENAMETOOLONG, "the path of a file is longer than %d bytes", PATH_SIZE - 1);
+	if (slash == NULL)
+		(void)snprintf(out, PATH_SIZE, ".");
+	else
+		(void)snprintf(out, PATH_SIZE, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	return 0;
+}
+
 /* The folder that a file is in, since a file may be replaced. */
 static int allow_beside(int ruleset, const char *path, uint64_t rights, struct error *e)
 {
 	char folder[PATH_SIZE];
-	const char *slash = strrchr(path, '/');
+	int rc = find_folder(path, folder, e);
 
-	if (strlen(path) >= sizeof folder)
-		return error_set(e, ENAMETOOLONG, "the path of a file is longer than %d bytes", PATH_SIZE - 1);
-	if (slash == NULL)
-		(void)snprintf(folder, sizeof folder, ".");
-	else
-		(void)snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	return allow(ruleset, folder, rights, e);
+	return rc == 0 ? allow(ruleset, folder, rights, e) : rc;
+}
+
+/* Whether a file is mounted where it is, as runtimes do with resolv.conf: then nobody can put another one in its place. */
+static bool is_mounted(const char *path)
+{
+	char folder[PATH_SIZE];
+	struct stat file;
+	struct stat around;
+
+	return find_folder(path, folder, NULL) == 0 && lstat(path, &file) == 0 && stat(folder, &around) == 0 &&
+	       file.st_dev != around.st_dev;
 }
 
 /*
@@ -84,9 +103,10 @@ static int allow_resolver(int ruleset, const char *resolv_conf, struct error *e)
 {
 	const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE;
 	char target[PATH_SIZE];
-	int rc = allow_beside(ruleset, resolv_conf, reading, e);
+	int rc = is_mounted(resolv_conf) ? allow(ruleset, resolv_conf, reading, e)
+					 : allow_beside(ruleset, resolv_conf, reading, e);
 
-	if ((rc == 0 || rc == -ENOENT) && realpath(resolv_conf, target) != NULL)
+	if ((rc == 0 || rc == -ENOENT) && realpath(resolv_conf, target) != NULL && strcmp(resolv_conf, target) != 0)
 		rc = allow_beside(ruleset, target, reading, e);
 	if (rc == 0 || rc == -ENOENT)
 		rc = allow(ruleset, "/dev/urandom", reading, e);
