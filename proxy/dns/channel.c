@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers are given to c-ares as a list of texts, which knows both families and ports. Link-local ones it does not take, or
- * cannot reach (1.18 knows no interfaces, and 1.34 passes such servers over): it gets addresses in their stead, of those
- * that nobody has, and its sockets are connected here.
+ * Servers are given to c-ares as a list of texts, which knows both families and ports. Link-local ones it does not
+ * take, or cannot reach (1.18 knows no interfaces, and 1.34 passes such servers over): it gets addresses in their
+ * stead, of those that nobody has, and its sockets are connected here.
  */
 #include "proxy/dns/channel.h"
 
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,8 @@ static int make_channel(struct query *query)
 	struct in_addr nobody = {htonl(INADDR_LOOPBACK)};
 	const struct servers *servers = &query->servers;
 	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | (servers->tcp ? ARES_FLAG_USEVC : 0),
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS |
+			 (servers->tcp ? ARES_FLAG_USEVC : 0),
 		.timeout = (int)servers->timeout * 1000,
 		.tries = (int)servers->attempts,
 		.ndots = 1,
@@ -164,9 +166,9 @@ static int make_channel(struct query *query)
 		.sock_state_cb = watch_socket,
 		.sock_state_cb_data = query,
 	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_EDNSPSZ | ARES_OPT_SERVERS |
-		   ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB |
-		   (servers->rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE);
+	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_EDNSPSZ |
+		   ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF |
+		   ARES_OPT_SOCK_STATE_CB | (servers->rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE);
 	ares_channel channel;
 	int status;
 
@@ -198,20 +200,28 @@ static int set_servers(struct query *query)
 	return ares_set_servers_ports_csv(query->channel, list);
 }
 
+/* c-ares counts its users, without a lock: it is made ready once, and has nothing of its own to free. */
+static void init_library(void)
+{
+	(void)ares_library_init(ARES_LIB_INIT_ALL);
+}
+
 int channel_open(struct query *query, const struct servers *servers, struct error *e)
 {
-	int status = ares_library_init(ARES_LIB_INIT_ALL);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int status;
 	int rc = 0;
 
+	(void)pthread_once(&once, init_library);
 	query->servers = *servers;
-	if (status == ARES_SUCCESS)
-		status = make_channel(query);
+	status = make_channel(query);
 	if (status == ARES_SUCCESS)
 		rc = find_scopes(query, e);
 	if (status == ARES_SUCCESS && rc == 0)
 		status = set_servers(query);
 	if (status != ARES_SUCCESS)
-		rc = error_set(e, status == ARES_ENOMEM ? ENOMEM : EINVAL, "cannot set up DNS: %s", ares_strerror(status));
+		rc = error_set(e, status == ARES_ENOMEM ? ENOMEM : EINVAL, "cannot set up DNS: %s",
+			ares_strerror(status));
 	if (rc < 0)
 		channel_close(query);
 	return rc;
@@ -221,6 +231,5 @@ void channel_close(struct query *query)
 {
 	if (query->channel != NULL)
 		ares_destroy(query->channel);
-	ares_library_cleanup();
 	query->channel = NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * c-ares, set up for some servers. It is told everything, and reads no file: what it would guess where it cannot read, or
- * has no memory, is 127.0.0.1.
+ * c-ares, set up for some servers. It is told everything, and reads no file: what it would guess where it cannot read,
+ * or has no memory, is 127.0.0.1.
  */
 #ifndef WEIR_PROXY_CHANNEL_H
 #define WEIR_PROXY_CHANNEL_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queries on the wire, by c-ares, which only query.c and channel.c know: retries, the next server, TCP where an answer was
- * cut, and answers that belong to no question are its matter. Everything happens within query_serve() and query_tick();
- * there are no threads.
+ * Queries on the wire, by c-ares, which only query.c and channel.c know: retries, the next server, TCP where an answer
+ * was cut, and answers that belong to no question are its matter. Everything happens within query_serve() and
+ * query_tick(); there are no threads.
  */
 #ifndef WEIR_PROXY_QUERY_H
 #define WEIR_PROXY_QUERY_H
@@ -34,7 +34,8 @@ struct question {
 };
 
 /*
- * Makes one that asks these servers. Sockets will be watched by `epoll`, each with its number as data. Returns 0 or -errno.
+ * Makes one that asks these servers. Sockets will be watched by `epoll`, each with its number as data. Returns 0 or
+ * -errno.
  */
 int query_open(int epoll, const struct servers *servers, struct query **ret_query, struct error *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A change of servers is another set of questions (proxy/dns/query.h) beside the old one, which goes when its last question
- * is over. There are never more than these two: a further change waits until then, and the last one counts.
+ * A change of servers is another set of questions (proxy/dns/query.h) beside the old one, which goes when its last
+ * question is over. There are never more than these two: a further change waits until then, and the last one counts.
  */
 #include "proxy/dns/resolver_state.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line counts whose keyword stands at its beginning. What follows a server's address on its line is passed over, as the
- * C library does. A line that is not understood does not stop the others.
+ * A line counts whose keyword stands at its beginning. What follows a server's address on its line is passed over, as
+ * the C library does. A line that is not understood does not stop the others.
  */
 #include "proxy/dns/servers.h"
 
@@ -26,7 +26,8 @@ static void problem(struct reading *r, const struct word *word, const char *what
 	char quoted[ERROR_QUOTE_SIZE];
 
 	if (!r->has_problem)
-		(void)error_set(r->e, 0, "line %u: %s %s", r->line, error_quote(quoted, word->text, word->length), what);
+		(void)error_set(r->e, 0, "line %u: %s %s", r->line, error_quote(quoted, word->text, word->length),
+			what);
 	r->has_problem = true;
 }
 
@@ -52,7 +53,9 @@ static bool is(const struct word *word, const char *text)
 	return word->length == strlen(text) && memcmp(word->text, text, word->length) == 0;
 }
 
-/* Reads a decimal number. One above `max` is that, and returns false; so does what is no number, and changes nothing. */
+/*
+ * Reads a decimal number. One above `max` is that, and returns false; so does what is no number, and changes nothing.
+ */
 static bool read_number(const char *text, size_t length, unsigned max, unsigned *ret_number)
 {
 	uint64_t number = 0;

@@ -22,7 +22,7 @@
 
 #define SERVERS_PORT 53
 
-/* Seconds that a server has for its first answer, and how often each is asked; unless the file says otherwise, and at most. */
+/* Seconds for a server's first answer (then twice as long), and how often each is asked: by default, and at most. */
 #define SERVERS_TIMEOUT 2
 #define SERVERS_TIMEOUT_MAX 30
 #define SERVERS_ATTEMPTS 2
@@ -47,9 +47,9 @@ struct servers {
 void servers_default(struct servers *ret_servers);
 
 /*
- * Reads the text of a file. Beside an address as usual, "ADDRESS:PORT" and "[ADDRESS]:PORT" are understood. A text without
- * servers means 127.0.0.1. Returns 0; or 1, where the text has something that is not taken as it stands: `e` says what
- * that is, the first of it.
+ * Reads the text of a file. Beside an address as usual, "ADDRESS:PORT" and "[ADDRESS]:PORT" are understood. A text
+ * without servers means 127.0.0.1. Returns 0; or 1, where the text has something that is not taken as it stands: `e`
+ * says what that is, the first of it.
  */
 int servers_read(const char *text, size_t length, struct servers *ret_servers, struct error *e);
 

@@ -47,6 +47,7 @@ int wanted_new(const char *const *names, size_t count, size_t max, struct wanted
 	*ret_wanted = wanted;
 	if (good <= max)
 		return 0;
-	(void)error_set(e, E2BIG, "%zu names to resolve are more than the %zu that are possible; the first ones are", good, max);
+	(void)error_set(e, E2BIG, "%zu names to resolve are more than the %zu that are possible; the first ones are",
+		good, max);
 	return 1;
 }

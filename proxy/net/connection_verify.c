@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An entry without resolution leaves it to the application where it dials, under whatever name. Here a connection's name is
- * held against the address; a request's, in session_verify.c.
+ * An entry without resolution leaves it to the application where it dials, under whatever name. Here a connection's
+ * name is held against the address; a request's, in session_verify.c.
  */
 #include "proxy/dns/resolver.h"
 #include "proxy/net/connection.h"

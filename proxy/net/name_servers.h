@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file that names the DNS servers (--resolv-conf), read again whenever it changes. Like the configuration's files it is
- * read by one thread alone.
+ * The file that names the DNS servers (--resolv-conf), read again whenever it changes. Like the configuration's files
+ * it is read by one thread alone.
  */
 #ifndef WEIR_PROXY_NAME_SERVERS_H
 #define WEIR_PROXY_NAME_SERVERS_H
@@ -23,14 +23,14 @@ struct name_servers {
 };
 
 /*
- * Reads the file for the first time. Where it cannot be read, 127.0.0.1 is asked, as everywhere; that, and what of the file
- * is not taken, is told on stderr. Returns 0, or -ENOMEM.
+ * Reads the file for the first time. Where it cannot be read, 127.0.0.1 is asked, as everywhere; that, and what of the
+ * file is not taken, is told on stderr. Returns 0, or -ENOMEM.
  */
 int name_servers_open(struct name_servers *name_servers, const char *path, struct error *e);
 
 /*
- * Looks whether the file has changed, and gives the resolver what it says now. A file that is gone or cannot be used is told
- * once, and leaves the servers as they were.
+ * Looks whether the file has changed, and gives the resolver what it says now. A file that is gone or cannot be used is
+ * told once, and leaves the servers as they were.
  */
 void name_servers_scan(struct name_servers *name_servers, struct resolver *resolver);
 

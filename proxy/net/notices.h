@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a configuration gives cause to say, told on stderr once for as long as it holds, through any number of reloads; and
- * once more when it has gone and comes back.
+ * What a configuration gives cause to say, told on stderr once for as long as it holds, through any number of reloads;
+ * and once more when it has gone and comes back.
  */
 #ifndef WEIR_PROXY_NOTICES_H
 #define WEIR_PROXY_NOTICES_H

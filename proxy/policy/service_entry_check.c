@@ -167,7 +167,8 @@ static void check_static_endpoint(struct reader *r, const struct service_entry *
 static void warn_of_name(struct reader *r, const char *field, const char *name)
 {
 	if (!name_is_wildcard(name) && !name_is_resolvable(name))
-		reader_warn(r, field, "%s is a name that DNS cannot be asked for: it has more than %u bytes, or ends in a number", name,
+		reader_warn(r, field,
+			"%s is a name that DNS cannot be asked for: it has more than %u bytes, or ends in a number", name,
 			NAME_RESOLVABLE_MAX);
 }
 

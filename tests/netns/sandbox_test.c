@@ -329,8 +329,8 @@ static void a_mounted_resolv_conf_is_read_alone(void **state)
 		int fd;
 
 		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-			mount("none", "/dev/shm", "tmpfs", 0, NULL) < 0 || (fd = mkstemp(outside)) < 0 || fchmod(fd, 0644) < 0 ||
-			mount(outside, real_conf, NULL, MS_BIND, NULL) < 0)
+			mount("none", "/dev/shm", "tmpfs", 0, NULL) < 0 || (fd = mkstemp(outside)) < 0 ||
+			fchmod(fd, 0644) < 0 || mount(outside, real_conf, NULL, MS_BIND, NULL) < 0)
 			_exit(99);
 		(void)snprintf(resolv_conf, sizeof resolv_conf, "%s", real_conf);
 		asks_names = true;
