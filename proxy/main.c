@@ -38,6 +38,7 @@ struct proxy {
 	struct control control;
 	struct configuration_source source;
 	struct arena labels; /* of the pod */
+	struct name_servers name_servers;
 	struct resolver *resolver; /* owned; NULL without a configuration */
 	struct worker *workers; /* owned */
 	uint32_t worker_count;  /* that were initialised */
@@ -76,7 +77,9 @@ static int open_configuration(struct proxy *proxy, struct error *e)
 	if (rc == 0)
 		rc = configuration_open(&proxy->source, options->mesh_config, options->config_dir, &policy, e);
 	if (rc == 0)
-		rc = resolver_open(options->resolv_conf, &settings, &proxy->resolver, e);
+		rc = name_servers_open(&proxy->name_servers, options->resolv_conf, e);
+	if (rc == 0)
+		rc = resolver_open(&proxy->name_servers.servers, &settings, &proxy->resolver, e);
 	if (rc == 0)
 		control_want_names(proxy->resolver, &proxy->source);
 	return rc;
@@ -104,6 +107,7 @@ static int open_everything(struct proxy *proxy, struct error *e)
 	shared.source = has_configuration(proxy) ? &proxy->source : NULL;
 	shared.resolver = proxy->resolver;
 	proxy->control.source = shared.source;
+	proxy->control.name_servers = &proxy->name_servers;
 	proxy->control.resolver = proxy->resolver;
 	proxy->control.status.source = shared.source;
 	proxy->control.log_follows = options->access_log == NULL;
@@ -210,6 +214,7 @@ static int start(struct proxy *proxy, struct error *e)
 {
 	const struct options *options = &proxy->options;
 	struct sandbox_files files = {.mesh_config = options->mesh_config, .config_dir = options->config_dir,
+		.resolv_conf = has_configuration(proxy) ? options->resolv_conf : NULL,
 		.certificates = has_configuration(proxy) ? tls_context_system_file() : NULL};
 	int rc = sandbox_check(options->run_as, options->allow_root, e);
 

@@ -1,110 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/dns/query.h"
 
+#include "proxy/dns/channel.h"
+
 /* Debian 12 has none of the functions that newer versions would rather see. */
 #define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
-
-/* Each server is asked this often, and has this long the first time, in milliseconds, then twice as long. */
-#define TRY_COUNT 2
-#define TRY_TIME 2000
-
-/* Bytes of an answer over UDP that are asked for: what passes every network unfragmented. */
-#define UDP_SIZE 1232
 
 /* The longest time that query_timeout() returns, in milliseconds. */
 #define TIMEOUT_MAX 60000
 
-/* --- the channel */
+/* --- begin and end */
 
-static void watch_socket(void *data, ares_socket_t fd, int readable, int writable)
+int query_open(int epoll, const struct servers *servers, struct query **ret_query, struct error *e)
 {
-	const struct query *query = data;
-	struct epoll_event event = {.data.fd = fd};
+	struct query *query = calloc(1, sizeof *query);
+	int rc;
 
-	event.events = (readable ? (uint32_t)EPOLLIN : 0u) | (writable ? (uint32_t)EPOLLOUT : 0u);
-	if (event.events == 0)
-		(void)epoll_ctl(query->epoll, EPOLL_CTL_DEL, fd, NULL);
-	else if (epoll_ctl(query->epoll, EPOLL_CTL_MOD, fd, &event) < 0 && errno == ENOENT)
-		/* One that cannot be watched answers nothing, and so the query fails in time. */
-		(void)epoll_ctl(query->epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
-/* c-ares takes a file that it cannot read for one without servers. */
-static int check_readable(const char *resolv_conf, struct error *e)
-{
-	int fd = open(resolv_conf, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return error_set_errno(e, errno, "cannot read the DNS servers from %s", resolv_conf);
-	(void)close(fd);
-	return 0;
-}
-
-static int open_channel(struct query *query, char *resolv_conf)
-{
-	char lookups[] = "b"; /* DNS, and no file */
-	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
-		.timeout = TRY_TIME,
-		.tries = TRY_COUNT,
-		.ednspsz = UDP_SIZE,
-		.lookups = lookups,
-		.resolvconf_path = resolv_conf,
-		.sock_state_cb = watch_socket,
-		.sock_state_cb_data = query,
-	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ | ARES_OPT_LOOKUPS |
-		   ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB;
-	ares_channel channel;
-	int status;
-
-#ifdef ARES_OPT_QUERY_CACHE
-	/* Who asks here has waited for the TTL to pass. */
-	options.qcache_max_ttl = 0;
-	mask |= ARES_OPT_QUERY_CACHE;
-#endif
-	status = ares_init_options(&channel, &options, mask);
-	if (status == ARES_SUCCESS)
-		query->channel = channel;
-	return status;
-}
-
-int query_open(struct query *query, int epoll, const char *resolv_conf, struct error *e)
-{
-	int rc = check_readable(resolv_conf, e);
-	char *path;
-	int status;
-
+	if (query == NULL)
+		return error_set(e, ENOMEM, "no memory for DNS");
+	query->epoll = epoll;
+	rc = channel_open(query, servers, e);
 	if (rc < 0)
-		return rc;
-	*query = (struct query){.epoll = epoll};
-	path = strdup(resolv_conf);
-	status = path == NULL ? ARES_ENOMEM : ares_library_init(ARES_LIB_INIT_ALL);
-	if (status == ARES_SUCCESS) {
-		status = open_channel(query, path);
-		if (status != ARES_SUCCESS)
-			ares_library_cleanup();
-	}
-	free(path);
-	if (status != ARES_SUCCESS)
-		return error_set(e, status == ARES_ENOMEM ? ENOMEM : EINVAL, "cannot use %s: %s", resolv_conf,
-			ares_strerror(status));
-	return 0;
+		free(query);
+	else
+		*ret_query = query;
+	return rc;
 }
 
 void query_close(struct query *query)
 {
-	ares_destroy(query->channel);
-	ares_library_cleanup();
-	query->channel = NULL;
+	if (query == NULL)
+		return;
+	channel_close(query);
+	free(query);
+}
+
+bool query_is_idle(const struct query *query)
+{
+	return query->asked == 0;
 }
 
 /* --- answers */
@@ -194,6 +133,7 @@ static void take_answer(void *argument, int status, int timeouts, unsigned char 
 	struct question *question = argument;
 
 	(void)timeouts;
+	question->query->asked--;
 	if (status == ARES_SUCCESS)
 		query_read(question->family, bytes, length, &question->reply);
 	else
@@ -204,6 +144,8 @@ static void take_answer(void *argument, int status, int timeouts, unsigned char 
 void query_ask(struct query *query, struct question *question, const char *name)
 {
 	question->reply = (struct reply){0};
+	question->query = query;
+	query->asked++;
 	/* Asks for the name as it is: what looks at search lists and files in c-ares are other functions. */
 	ares_query(query->channel, name, ns_c_in, question->family == FAMILY_IPV4 ? ns_t_a : ns_t_aaaa, take_answer,
 		question);

@@ -43,16 +43,16 @@ static int open_epoll(struct resolver *resolver, struct error *e)
 	return 0;
 }
 
-static int open_all(struct resolver *resolver, const char *resolv_conf, struct error *e)
+static int open_all(struct resolver *resolver, const struct servers *servers, struct error *e)
 {
 	int rc = open_epoll(resolver, e);
 
 	if (rc == 0 && (index_init(&resolver->index) < 0 || agenda_init(&resolver->agenda, RESOLVER_ENTRY_MAX) < 0))
 		rc = error_set(e, ENOMEM, "no memory for the resolver");
-	return rc == 0 ? query_open(&resolver->query, resolver->epoll, resolv_conf, e) : rc;
+	return rc == 0 ? query_open(resolver->epoll, servers, &resolver->query, e) : rc;
 }
 
-int resolver_open(const char *resolv_conf, const struct resolver_settings *settings, struct resolver **ret_resolver,
+int resolver_open(const struct servers *servers, const struct resolver_settings *settings, struct resolver **ret_resolver,
 	struct error *e)
 {
 	struct resolver *resolver = calloc(1, sizeof *resolver);
@@ -71,7 +71,7 @@ int resolver_open(const char *resolv_conf, const struct resolver_settings *setti
 	TAILQ_INIT(&resolver->asked);
 	TAILQ_INIT(&resolver->waiting);
 	(void)pthread_mutex_init(&resolver->lock, NULL);
-	rc = open_all(resolver, resolv_conf, e);
+	rc = open_all(resolver, servers, e);
 	if (rc < 0) {
 		resolver_free(resolver);
 		return rc;
@@ -87,8 +87,9 @@ void resolver_free(struct resolver *resolver)
 	if (resolver == NULL)
 		return;
 	resolver->closing = true;
-	if (resolver->query.channel != NULL)
-		query_close(&resolver->query);
+	query_close(resolver->query);
+	query_close(resolver->old_query);
+	query_close(resolver->next_query);
 	wait_end_all(resolver);
 	while ((entry = TAILQ_FIRST(&resolver->entries)) != NULL) {
 		TAILQ_REMOVE(&resolver->entries, entry, all);
@@ -142,7 +143,7 @@ int resolver_configure(struct resolver *resolver, const struct resolver_settings
 	(void)pthread_mutex_unlock(&resolver->lock);
 	free(unused);
 	resolver_wake(resolver);
-	return 0;
+	return rc;
 }
 
 const struct answer *resolver_find(struct resolver *resolver, const char *name)
@@ -187,6 +188,7 @@ static bool take_inbox(struct resolver *resolver)
 		resolver->next_wanted = NULL;
 		resolver->settings = resolver->next_settings;
 	}
+	queries_take_locked(resolver);
 	wait_take_locked(resolver);
 	(void)pthread_mutex_unlock(&resolver->lock);
 	free(unused);
@@ -205,7 +207,7 @@ static int timeout_of(struct resolver *resolver, int64_t now)
 {
 	const struct agenda_item *item = agenda_first(&resolver->agenda);
 	const struct resolver_wait *wait;
-	int64_t timeout = query_timeout(&resolver->query);
+	int64_t timeout = queries_timeout(resolver);
 
 	if (item != NULL)
 		sooner(&timeout, item->due - now);
@@ -229,9 +231,9 @@ static void serve(struct resolver *resolver, int timeout)
 		if (events[i].data.fd == resolver->wake)
 			(void)!read(resolver->wake, &woken, sizeof woken);
 		else
-			query_serve(&resolver->query, events[i].data.fd, events[i].events);
+			queries_serve(resolver, events[i].data.fd, events[i].events);
 	}
-	query_tick(&resolver->query);
+	queries_tick(resolver);
 }
 
 void resolver_run(struct resolver *resolver)
@@ -239,6 +241,7 @@ void resolver_run(struct resolver *resolver)
 	while (take_inbox(resolver)) {
 		int64_t now = resolver_now();
 
+		names_apply_servers(resolver);
 		names_apply_guard(resolver);
 		names_apply_wanted(resolver, now);
 		entry_run_agenda(resolver, now);

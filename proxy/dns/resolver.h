@@ -8,8 +8,8 @@
  * - Both families are asked for, with one lookup in flight a name. An answer's TTL says when it is asked for anew.
  * - A lookup that fails (NXDOMAIN too) leaves the last good addresses in place for a bounded time, and is repeated
  *   after a pause that doubles.
- * - resolv.conf is read once, when the resolver is opened: its servers, and `rotate`. Its search list and ndots are for
- *   other names than these, and how long a server is waited for is the proxy's own matter (proxy/dns/query.c).
+ * - The servers may change at any time. Questions in flight to the old ones come to their end, what is known stays, and
+ *   names that have failed are asked for at once.
  *
  * Other threads read answers at any time, for the price of a short lock, and may wait for a name's first answer. All
  * times are monotonic milliseconds.
@@ -18,6 +18,7 @@
 #define WEIR_PROXY_RESOLVER_H
 
 #include "proxy/dns/answer.h"
+#include "proxy/dns/servers.h"
 #include "redirect/base/address.h"
 #include "redirect/base/error.h"
 
@@ -48,11 +49,8 @@ struct resolver_settings {
 
 struct resolver;
 
-/*
- * Reads `resolv_conf` and makes a resolver without names. Returns 0 or -errno; a file that cannot be read is an error,
- * one without servers means 127.0.0.1, as everywhere.
- */
-int resolver_open(const char *resolv_conf, const struct resolver_settings *settings, struct resolver **ret_resolver,
+/* Makes a resolver without names. Returns 0 or -errno. */
+int resolver_open(const struct servers *servers, const struct resolver_settings *settings, struct resolver **ret_resolver,
 	struct error *e);
 
 /* Resolves until resolver_stop(): the life of a thread. Opens no file. */
@@ -67,10 +65,14 @@ void resolver_free(struct resolver *resolver);
 /*
  * Gives the resolver, from any thread, its settings and the names that the policy wants; all others are dropped. A name
  * may have upper case letters and a dot at its end, and may be there twice. One that cannot be a name in DNS (an
- * address cannot) is an error that changes nothing. Returns 0, -EINVAL, -E2BIG or -ENOMEM. Waits for nobody's answer.
+ * address cannot) is left out. Returns 0; 1 where there are more than RESOLVER_WANTED_MAX, of which the first are taken, as
+ * `e` says; or -ENOMEM, and nothing changes. Waits for nobody's answer.
  */
 int resolver_configure(struct resolver *resolver, const struct resolver_settings *settings, const char *const *names,
 	size_t count, struct error *e);
+
+/* Gives the resolver, from any thread, other servers. Returns 0 or -errno, then it keeps those that it has. */
+int resolver_set_servers(struct resolver *resolver, const struct servers *servers, struct error *e);
 
 /*
  * What is known of a name, in lower case and without a dot at its end; NULL: it is not among the resolver's names. The

@@ -189,8 +189,8 @@ static void start_lookup(struct resolver *resolver, struct resolver_entry *entry
 		questions[family] = (struct question){.family = family, .done = take_reply, .owner = entry};
 	}
 	/* The second one may be over before this returns, and the entry gone with it. */
-	query_ask(&resolver->query, &questions[FAMILY_IPV4], answer_name(entry->name.answer));
-	query_ask(&resolver->query, &questions[FAMILY_IPV6], answer_name(entry->name.answer));
+	query_ask(resolver->query, &questions[FAMILY_IPV4], answer_name(entry->name.answer));
+	query_ask(resolver->query, &questions[FAMILY_IPV6], answer_name(entry->name.answer));
 }
 
 void entry_run_agenda(struct resolver *resolver, int64_t now)

@@ -85,6 +85,20 @@ void names_apply_wanted(struct resolver *resolver, int64_t now)
 	resolver->wanted = NULL;
 }
 
+void names_apply_servers(struct resolver *resolver)
+{
+	struct resolver_entry *entry;
+
+	if (!resolver->has_new_servers)
+		return;
+	resolver->has_new_servers = false;
+	for (entry = TAILQ_FIRST(&resolver->entries); entry != NULL; entry = TAILQ_NEXT(entry, all)) {
+		entry->record.failures = 0;
+		if (entry->name.answer->state != ANSWER_GOOD)
+			entry_make_due(resolver, entry);
+	}
+}
+
 void names_apply_guard(struct resolver *resolver)
 {
 	struct resolver_entry *entry;

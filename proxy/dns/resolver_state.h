@@ -54,7 +54,9 @@ struct resolver_lane {
 struct resolver {
 	/* the thread's own */
 	int epoll;
-	struct query query;
+	struct query *query;     /* owned: who is asked */
+	struct query *old_query; /* owned: who was asked before, while questions to them are in flight; or NULL */
+	bool has_new_servers;    /* who has failed is asked for anew */
 	struct agenda agenda;
 	struct resolver_entries entries;
 	struct resolver_lane lanes[LANE_COUNT]; /* for names that the policy wants, and for others */
@@ -74,6 +76,7 @@ struct resolver {
 	struct resolver_waits waiting; /* by their deadlines, but for the moment that a new one took to get here */
 	struct resolver_settings next_settings;
 	struct wanted *next_wanted; /* owned; NULL: no change */
+	struct query *next_query;   /* the same */
 	bool stopping;
 };
 
@@ -99,10 +102,27 @@ void entry_run_agenda(struct resolver *resolver, int64_t now);
 /* Starts lookups of those that are due, as many as may be in flight. */
 void entry_start_due(struct resolver *resolver, int64_t now);
 
+/* --- resolver_servers.c: the thread's questions, to the servers and to those before them */
+
+/* Takes up other servers, once the last change of them is over. */
+void queries_take_locked(struct resolver *resolver);
+
+/* Serves a socket of whichever they are. */
+void queries_serve(struct resolver *resolver, int fd, uint32_t events);
+
+/* Does what time has made due; servers before that nobody waits for any more are forgotten. */
+void queries_tick(struct resolver *resolver);
+
+/* Milliseconds until queries_tick() is due; -1: never. */
+int queries_timeout(const struct resolver *resolver);
+
 /* --- resolver_names.c: the thread's work on the policy's names */
 
 /* Makes and drops names until they are those of resolver->wanted, which is then gone. */
 void names_apply_wanted(struct resolver *resolver, int64_t now);
+
+/* Names whose last lookup failed are looked up anew by new servers. */
+void names_apply_servers(struct resolver *resolver);
 
 /*
  * When the guard has changed, what was good without it, or refused by it, is looked up again, and not kept if that

@@ -7,48 +7,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_names(const char *const *names, size_t count, size_t *ret_size, struct error *e)
+/* How many names there are, and what the texts of the first `max` take. */
+static size_t count_names(const char *const *names, size_t count, size_t max, size_t *ret_size)
 {
-	char quoted[ERROR_QUOTE_SIZE];
 	char normal[NAME_SIZE];
-	size_t size = 0;
+	size_t good = 0;
 
+	*ret_size = 0;
 	for (size_t i = 0; i < count; i++) {
 		int length = name_normalize(names[i], normal);
 
-		if (length < 0)
-			return error_set(e, EINVAL, "%s is not a name that DNS can be asked for",
-				error_quote(quoted, names[i], strlen(names[i])));
-		size += (size_t)length + 1;
+		if (length >= 0 && good++ < max)
+			*ret_size += (size_t)length + 1;
 	}
-	*ret_size = size;
-	return 0;
+	return good;
 }
 
 int wanted_new(const char *const *names, size_t count, size_t max, struct wanted **ret_wanted, struct error *e)
 {
-	struct wanted *wanted;
-	size_t size = 0;
+	size_t size;
+	size_t good = count_names(names, count, max, &size);
+	struct wanted *wanted = malloc(sizeof *wanted + size);
 	char *next;
-	int rc;
 
-	if (count > max)
-		return error_set(e, E2BIG, "%zu names to resolve are more than the %zu that are possible", count, max);
-	rc = check_names(names, count, &size, e);
-	if (rc < 0)
-		return rc;
-	wanted = malloc(sizeof *wanted + size);
 	if (wanted == NULL)
 		return error_set(e, ENOMEM, "no memory for %zu names to resolve", count);
-	wanted->count = count;
+	wanted->count = 0;
 	next = wanted->names;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; wanted->count < good && wanted->count < max; i++) {
 		char normal[NAME_SIZE];
-		size_t name_size = (size_t)name_normalize(names[i], normal) + 1;
+		int length = name_normalize(names[i], normal);
 
-		memcpy(next, normal, name_size);
-		next += name_size;
+		if (length < 0)
+			continue;
+		memcpy(next, normal, (size_t)length + 1);
+		next += length + 1;
+		wanted->count++;
 	}
 	*ret_wanted = wanted;
-	return 0;
+	if (good <= max)
+		return 0;
+	(void)error_set(e, E2BIG, "%zu names to resolve are more than the %zu that are possible; the first ones are",
+		good, max);
+	return 1;
 }

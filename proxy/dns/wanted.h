@@ -15,8 +15,8 @@ struct wanted {
 };
 
 /*
- * Copies names. Returns 0, -E2BIG when there are more than `max`, -EINVAL for what is not a name, or -ENOMEM. The
- * caller frees it with free().
+ * Copies names, `max` of them at most. What is not a name is left out, since nobody could be asked for it. Returns 0; 1
+ * where there are more, as `e` says; or -ENOMEM. The caller frees it with free().
  */
 int wanted_new(const char *const *names, size_t count, size_t max, struct wanted **ret_wanted, struct error *e);
 

@@ -43,8 +43,9 @@ struct tls_context *configuration_find_tls(const struct configuration *configura
 }
 
 /* Without its files a destination cannot be reached; the others can. Returns 0 or -ENOMEM. */
-static int make_context(const struct policy_cluster *cluster, struct tls_context **ret_context)
+static int make_context(const struct policy_cluster *cluster, struct report *report, struct tls_context **ret_context)
 {
+	const struct report_place place = {.resource = cluster->name};
 	const struct destination_tls *tls = cluster->traffic.tls;
 	const struct tls_settings settings = {.sni = tls->sni, .ca_file = tls->ca_certificates,
 		.subject_alt_names = tls->subject_alt_names.items, .subject_alt_name_count = tls->subject_alt_names.count,
@@ -53,12 +54,12 @@ static int make_context(const struct policy_cluster *cluster, struct tls_context
 	int rc = tls_context_new(&settings, ret_context, &e);
 
 	if (rc < 0 && rc != -ENOMEM)
-		warn("%s: TLS towards %s: %s", cluster->name, cluster->host, e.text);
+		report_add(report, REPORT_WARNING, &place, "TLS towards %s: %s", cluster->host, e.text);
 	return rc == -ENOMEM ? rc : 0;
 }
 
 /* Makes the contexts of all clusters that are spoken to in TLS. Returns 0 or -ENOMEM. */
-static int make_contexts(struct configuration *configuration)
+static int make_contexts(struct configuration *configuration, struct report *report)
 {
 	const struct policy *policy = configuration->policy;
 
@@ -77,7 +78,7 @@ static int make_contexts(struct configuration *configuration)
 		configuration->tls = larger;
 		larger += configuration->tls_count++;
 		*larger = (struct configuration_tls){.settings = settings};
-		if (make_context(policy->clusters[i], &larger->context) < 0)
+		if (make_context(policy->clusters[i], report, &larger->context) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -243,13 +244,14 @@ static int renew(struct configuration_source *source, struct error *e)
 	report_free(&known);
 	if (rc == 0)
 		fresh->policy = policy_build(&source->store, &fresh->mesh, &source->options, &report);
-	tell(source, &report, report.count);
-	if (rc == 0 && (fresh->policy == NULL || make_contexts(fresh) < 0))
+	if (rc == 0 && (fresh->policy == NULL || make_contexts(fresh, &report) < 0))
 		rc = error_set(e, ENOMEM, "no memory for a new configuration");
 	if (rc < 0) {
+		report_free(&report);
 		configuration_unref(fresh);
 		return rc;
 	}
+	source->problems += notices_tell(&source->notices, &report);
 	publish(source, fresh);
 	return 1;
 }
@@ -310,6 +312,7 @@ void configuration_close(struct configuration_source *source)
 {
 	configuration_unref(source->newest);
 	free(source->mesh_text);
+	notices_free(&source->notices);
 	loader_free(&source->loader);
 	store_free(&source->store);
 	(void)pthread_mutex_destroy(&source->lock);

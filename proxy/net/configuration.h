@@ -7,6 +7,7 @@
 #define WEIR_PROXY_CONFIGURATION_H
 
 #include "proxy/log/format.h"
+#include "proxy/net/notices.h"
 #include "proxy/policy/labels.h"
 #include "proxy/policy/loader.h"
 #include "proxy/policy/mesh.h"
@@ -53,6 +54,7 @@ struct configuration_source {
 	uint64_t mesh_content; /* a hash of what was read, good or bad, or of why it could not be */
 	char *mesh_text;       /* owned: the last good one; NULL: the defaults */
 	size_t mesh_length;
+	struct notices notices; /* about the newest version */
 	bool is_stale;         /* the newest version lacks something that was read */
 	uint64_t problems;     /* resources and settings that were refused so far */
 	pthread_mutex_t lock;

@@ -71,6 +71,7 @@ void connection_end(struct connection *connection, struct connection_context *co
 	sniff_end(&connection->sniff, &connection->facts);
 	session_free(connection);
 	connection->facts.duration = context->now - connection->began;
+	connection_judge(connection, context);
 	suggest(connection, context);
 	if (!connection->silent)
 		metrics_close(context->metrics, &connection->share, &connection->facts);
@@ -126,16 +127,9 @@ static size_t find_names(void *context, const struct address *address, const cha
 	return named->count;
 }
 
-static const char *name_of(const struct facts *facts)
-{
-	if (facts->names == NULL)
-		return NULL;
-	return facts->protocol == FACTS_TLS ? facts->names->server_name : facts->names->host;
-}
-
 static void fill_facts(const struct connection *connection, struct policy_facts *out)
 {
-	const char *name = name_of(&connection->facts);
+	const char *name = connection_name(connection);
 
 	*out = (struct policy_facts){.destination = connection->facts.destination,
 		.protocol = policy_protocol_of(&connection->facts), .name = name, .name_length = name != NULL ? strlen(name) : 0};
@@ -228,32 +222,6 @@ static void connect_failed(struct connection *connection, struct connection_cont
 		connection_end_with_reset(connection, context, how);
 }
 
-/* Checks the address where that is asked for. Returns false when the connection waits for it, or has ended. */
-static bool verify(struct connection *connection, struct connection_context *context)
-{
-	bool unknown;
-	bool has;
-
-	if (connection->verify == MESH_VERIFY_OFF || name_of(&connection->facts) == NULL)
-		return true;
-	has = upstream_is_of(connection, context, name_of(&connection->facts), &unknown);
-	if (unknown && !connection->was_asked) {
-		connection->was_asked = true;
-		upstream_lookup(connection, context, name_of(&connection->facts));
-		if (connection->verify == MESH_VERIFY_ENFORCE && connection->lookup != NULL) {
-			connection_set_state(connection, context, CONNECTION_RESOLVING,
-				context->now + RESOLVER_WAIT_TIME + 1000);
-			return false;
-		}
-	}
-	if (connection->verify == MESH_VERIFY_ENFORCE && !has) {
-		connection_end_with_reset(connection, context, FACTS_END_MISMATCH);
-		return false;
-	}
-	connection->facts.is_mismatch = !has && !unknown;
-	return true;
-}
-
 /* Does what was decided for a connection whose bytes are passed on as they are. */
 static void act(struct connection *connection, struct connection_context *context, const struct policy_decision *decision,
 	int *spare)
@@ -268,7 +236,7 @@ static void act(struct connection *connection, struct connection_context *contex
 		connection_end_with_reset(connection, context, FACTS_END_BLOCKED);
 	else if (decision->action == POLICY_NO_CLUSTER)
 		connection_end_with_reset(connection, context, FACTS_END_NO_CLUSTER);
-	else if (verify(connection, context))
+	else if (connection_verify(connection, context))
 		go_on(connection, context, spare);
 }
 
@@ -339,7 +307,8 @@ static void reset_fields(struct connection *connection, struct connection_contex
 	connection->session = NULL;
 	connection->began = connection->active = context->now;
 	connection->deadline = INT64_MAX;
-	connection->keeps_alive = connection->keeps_half = connection->silent = connection->was_asked = false;
+	connection->keeps_alive = connection->keeps_half = connection->silent = false;
+	connection->was_asked = connection->is_unjudged = false;
 	connection->verify = MESH_VERIFY_OFF;
 	connection->tries = 0;
 	connection->seen = 0;
@@ -407,9 +376,13 @@ void connection_resolved(struct connection *connection, struct connection_contex
 	int none = -1;
 
 	upstream_forget_lookup(connection, context);
-	if (connection->state == CONNECTION_HTTP)
+	if (connection->state == CONNECTION_HTTP) {
+		session_judge(connection, context);
 		session_resolved(connection, context);
-	else if (connection->state == CONNECTION_RESOLVING && verify(connection, context))
+		return;
+	}
+	connection_judge(connection, context);
+	if (connection->state == CONNECTION_RESOLVING && connection_verify(connection, context))
 		go_on(connection, context, &none);
 }
 

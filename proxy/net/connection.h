@@ -2,11 +2,12 @@
 /*
  * One connection through the proxy: the client's socket, the upstream's, and what passes between them.
  *
- *     connection.c   its life: accepted, decided about, ended
- *     detect.c       what the client speaks, where a decision depends on it
- *     upstream.c     the way on: an address, a socket, the next address
- *     relay.c        bytes both ways, as they are
- *     session.c      HTTP, request by request
+ *     connection.c         its life: accepted, decided about, ended
+ *     detect.c             what the client speaks, where a decision depends on it
+ *     connection_verify.c  whether the address that was dialled is the name's
+ *     upstream.c           the way on: an address, a socket, the next address
+ *     relay.c              bytes both ways, as they are
+ *     session.c            HTTP, request by request
  */
 #ifndef WEIR_PROXY_CONNECTION_H
 #define WEIR_PROXY_CONNECTION_H
@@ -49,6 +50,7 @@ struct connection {
 	bool keeps_half;  /* both send them, and often */
 	bool silent;      /* it has no line: its requests have */
 	bool was_asked;   /* the name's addresses have been asked for */
+	bool is_unjudged; /* nobody has waited for them: whether the dialled one is among them is seen when they come */
 	uint8_t verify;   /* enum mesh_verify */
 	uint8_t tries;      /* addresses that were dialled */
 	uint32_t seen;      /* bytes that detect() has last found in the client's socket */
@@ -134,6 +136,18 @@ void connection_end_with_reset(struct connection *connection, struct connection_
 /* Goes over to another state, which lasts until `deadline` at most. */
 void connection_set_state(struct connection *connection, struct connection_context *context, enum connection_state state,
 	int64_t deadline);
+
+/* connection_verify.c: the name that the client told, or NULL. */
+const char *connection_name(const struct connection *connection);
+
+/*
+ * connection_verify.c: checks the dialled address where that is asked for. Returns false when the connection waits for what
+ * the name resolves to, or has ended.
+ */
+bool connection_verify(struct connection *connection, struct connection_context *context);
+
+/* connection_verify.c: where nobody has waited for that, looks whether it is known by now. */
+void connection_judge(struct connection *connection, const struct connection_context *context);
 
 /* Watches a side, or asks again. Returns 0 or -errno. */
 int connection_watch(struct connection *connection, const struct connection_context *context, bool upstream,

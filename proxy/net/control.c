@@ -104,7 +104,7 @@ void control_want_names(struct resolver *resolver, struct configuration_source *
 
 	if (names == NULL)
 		warn("no memory for the names that are to be resolved");
-	else if (resolver_configure(resolver, &settings, names, count, &e) < 0)
+	else if (resolver_configure(resolver, &settings, names, count, &e) != 0)
 		warn("%s", e.text);
 	free(names);
 	configuration_unref(newest);
@@ -168,6 +168,7 @@ void control_run(struct control *control, struct worker *workers, uint32_t worke
 		status_serve(&control->status, polled + POLL_STATUS, count, now());
 		if (control->source != NULL && now() - control->scanned >= SCAN_INTERVAL) {
 			scan(control, workers, worker_count);
+			name_servers_scan(control->name_servers, control->resolver);
 			control->scanned = now();
 		}
 		if (control->status.draining || !(ending || control->status.drain_asked))

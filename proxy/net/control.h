@@ -6,6 +6,7 @@
 #define WEIR_PROXY_CONTROL_H
 
 #include "proxy/log/sink.h"
+#include "proxy/net/name_servers.h"
 #include "proxy/net/options.h"
 #include "proxy/net/status.h"
 #include "proxy/net/worker.h"
@@ -17,6 +18,7 @@ struct control {
 	struct status status;
 	struct sink *sink; /* borrowed */
 	struct configuration_source *source; /* borrowed; NULL: there is none */
+	struct name_servers *name_servers;   /* borrowed; with a resolver */
 	struct resolver *resolver;           /* borrowed; NULL: there is none */
 	int64_t scanned; /* monotonic milliseconds */
 	bool scan_failed; /* which was said */
@@ -33,8 +35,8 @@ void control_init(struct control *control, struct metrics *metrics, struct sink 
 int control_open(struct control *control, const struct options *options, struct error *e);
 
 /*
- * SIGHUP opens the access log anew; the configuration's files are looked at twice a second; SIGTERM, SIGINT and POST /quitquitquit begin the drain. Returns when every worker has
- * drained.
+ * SIGHUP opens the access log anew; the configuration's files and resolv.conf are looked at twice a second; SIGTERM, SIGINT
+ * and POST /quitquitquit begin the drain. Returns when every worker has drained.
  */
 void control_run(struct control *control, struct worker *workers, uint32_t worker_count);
 

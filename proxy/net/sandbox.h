@@ -5,8 +5,8 @@
  *     1  sandbox_check    before anything is opened: not as root, unless asked for
  *     -                   the log, the listeners and the admin socket are opened
  *     2  sandbox_drop     another user, no capabilities, no_new_privs: nothing can be regained
- *     3  sandbox_paths    no file but the access log's, for opening it anew, and the configuration's (Landlock, where the
- *                         kernel has it)
+ *     3  sandbox_paths    no file but the access log's, for opening it anew, and for reading the configuration's and
+ *                         resolv.conf (Landlock, where the kernel has it)
  *     -                   the threads are started, and wait
  *     4  sandbox_calls    no system call but those of the relay, for all threads at once (seccomp)
  *     -                   the threads go on
@@ -34,6 +34,7 @@ struct sandbox_files {
 	const char *mesh_config;  /* the folders of these stay, for reading: a file may be replaced */
 	const char *certificates;
 	const char *config_dir;   /* a folder */
+	const char *resolv_conf;  /* its folder, and the one that it is linked into; it alone, where it is mounted */
 };
 
 /*

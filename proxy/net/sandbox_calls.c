@@ -3,7 +3,7 @@
  * One table lists what a running proxy calls, and why. It becomes a program for the kernel (seccomp(2), linux/filter.h):
  * the machine must be the one that this was compiled for, then one comparison a call. Calls that are allowed whatever
  * their arguments are remembered by the kernel (since Linux 5.11) and cost the relay next to nothing; only socket(),
- * mmap() and mprotect(), which are rare, have arguments looked at.
+ * ioctl(), mmap() and mprotect(), which are rare, have arguments looked at.
  *
  * What is not listed fails with EPERM, and is logged where the kernel audits: it is a bug or an attack, and in either case
  * the pod keeps its way out.
@@ -16,6 +16,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -78,8 +79,8 @@ static const int calls[] = {
 
 #define CALL_COUNT (sizeof calls / sizeof *calls)
 
-/* Instructions: four ahead, two a call, six for sockets, five for each way to map memory, and the last. */
-#define PROGRAM_SIZE (4 + 2 * CALL_COUNT + 6 + 5 + 5 + 1)
+/* Instructions: four ahead, two a call, six for sockets and for interfaces, five for each way to map memory, and the last. */
+#define PROGRAM_SIZE (4 + 2 * CALL_COUNT + 6 + 6 + 5 + 5 + 1)
 static_assert(PROGRAM_SIZE <= BPF_MAXINSNS, "a program has 4,096 instructions at most");
 
 /* The low half of an argument. */
@@ -103,6 +104,18 @@ static size_t put_socket(struct sock_filter *out)
 	out[1] = LOAD(ARGUMENT(0));
 	out[2] = IF_EQUAL(AF_INET, 2, 0);
 	out[3] = IF_EQUAL(AF_INET6, 1, 0);
+	out[4] = RETURN(REFUSE);
+	out[5] = RETURN(ALLOW);
+	return 6;
+}
+
+/* Which interface a name or a number means: a DNS server may be behind one. */
+static size_t put_interfaces(struct sock_filter *out)
+{
+	out[0] = IF_EQUAL(SYS_ioctl, 0, 5);
+	out[1] = LOAD(ARGUMENT(1));
+	out[2] = IF_EQUAL(SIOCGIFINDEX, 2, 0);
+	out[3] = IF_EQUAL(SIOCGIFNAME, 1, 0);
 	out[4] = RETURN(REFUSE);
 	out[5] = RETURN(ALLOW);
 	return 6;
@@ -132,6 +145,7 @@ static size_t make_program(struct sock_filter out[PROGRAM_SIZE])
 		out[n++] = RETURN(ALLOW);
 	}
 	n += put_socket(out + n);
+	n += put_interfaces(out + n);
 	n += put_mapping(out + n, SYS_mmap);
 	n += put_mapping(out + n, SYS_mprotect);
 	out[n++] = RETURN(REFUSE);

@@ -11,7 +11,9 @@
 #include <linux/landlock.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,34 +47,70 @@ static struct ruleset rights_of(long version)
 	return ruleset;
 }
 
-static int allow(int ruleset, const char *folder, uint64_t rights, struct error *e)
+/* Keeps rights to a file, or to all that is in a folder. */
+static int allow(int ruleset, const char *path, uint64_t rights, struct error *e)
 {
-	struct landlock_path_beneath_attr rule = {.allowed_access = rights,
-		.parent_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
 	long rc;
 
 	if (rule.parent_fd < 0)
-		return error_set_errno(e, errno, "cannot open the folder %s", folder);
+		return error_set_errno(e, errno, "cannot open %s", path);
 	rc = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 	if (rc < 0)
-		rc = error_set_errno(e, errno, "cannot keep the right to the folder %s", folder);
+		rc = error_set_errno(e, errno, "cannot keep the right to %s", path);
 	(void)close(rule.parent_fd);
 	return (int)rc;
+}
+
+static int find_folder(const char *path, char out[PATH_SIZE], struct error *e)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (strlen(path) >= PATH_SIZE)
+		return error_set(e, ENAMETOOLONG, "the path of a file is longer than %d bytes", PATH_SIZE - 1);
+	if (slash == NULL)
+		(void)snprintf(out, PATH_SIZE, ".");
+	else
+		(void)snprintf(out, PATH_SIZE, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	return 0;
 }
 
 /* The folder that a file is in, since a file may be replaced. */
 static int allow_beside(int ruleset, const char *path, uint64_t rights, struct error *e)
 {
 	char folder[PATH_SIZE];
-	const char *slash = strrchr(path, '/');
+	int rc = find_folder(path, folder, e);
 
-	if (strlen(path) >= sizeof folder)
-		return error_set(e, ENAMETOOLONG, "the path of a file is longer than %d bytes", PATH_SIZE - 1);
-	if (slash == NULL)
-		(void)snprintf(folder, sizeof folder, ".");
-	else
-		(void)snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	return allow(ruleset, folder, rights, e);
+	return rc == 0 ? allow(ruleset, folder, rights, e) : rc;
+}
+
+/* Whether a file is mounted where it is, as runtimes do with resolv.conf: then nobody can put another one in its place. */
+static bool is_mounted(const char *path)
+{
+	char folder[PATH_SIZE];
+	struct stat file;
+	struct stat around;
+
+	return find_folder(path, folder, NULL) == 0 && lstat(path, &file) == 0 && stat(folder, &around) == 0 &&
+	       file.st_dev != around.st_dev;
+}
+
+/*
+ * The DNS servers' file may be a link into another folder, and either may not be there yet. What asks them draws random
+ * numbers, in older versions of c-ares from this device.
+ */
+static int allow_resolver(int ruleset, const char *resolv_conf, struct error *e)
+{
+	const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE;
+	char target[PATH_SIZE];
+	int rc = is_mounted(resolv_conf) ? allow(ruleset, resolv_conf, reading, e)
+					 : allow_beside(ruleset, resolv_conf, reading, e);
+
+	if ((rc == 0 || rc == -ENOENT) && realpath(resolv_conf, target) != NULL && strcmp(resolv_conf, target) != 0)
+		rc = allow_beside(ruleset, target, reading, e);
+	if (rc == 0 || rc == -ENOENT)
+		rc = allow(ruleset, "/dev/urandom", reading, e);
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* The log is opened anew, and made where it is gone; the others are read again and again. */
@@ -89,6 +127,8 @@ static int allow_files(int ruleset, const struct sandbox_files *files, struct er
 		rc = allow_beside(ruleset, files->certificates, reading, e);
 	if (rc == 0 && files->config_dir != NULL)
 		rc = allow(ruleset, files->config_dir, reading, e);
+	if (rc == 0 && files->resolv_conf != NULL)
+		rc = allow_resolver(ruleset, files->resolv_conf, e);
 	return rc;
 }
 

@@ -43,6 +43,7 @@ struct session {
 	/* of the attempt */
 	unsigned tries;
 	bool was_asked;  /* the host's addresses have been asked for */
+	bool is_unjudged; /* and not waited for: session_judge() is due when they come */
 	bool is_waiting; /* for a name, with which session_resolved() goes on */
 	bool is_connecting;
 	bool is_reused; /* its connection has carried another request */
@@ -91,6 +92,9 @@ enum http_event session_try(struct connection *connection, struct connection_con
  * session_resolved() does.
  */
 bool session_verify(struct connection *connection, struct connection_context *context, enum http_event *ret_event);
+
+/* session_verify.c: where nobody has waited for the host's addresses, looks whether they are known by now. */
+void session_judge(struct connection *connection, const struct connection_context *context);
 
 /* session_try.c: a response's head is there. */
 enum http_event session_take_response(struct connection *connection, struct connection_context *context);

@@ -261,7 +261,7 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	session->decision = (struct policy_decision){.action = POLICY_BLOCK};
 	session->route = (struct http_forward){.timeout = 0};
 	session->tries = 0;
-	session->was_asked = false;
+	session->was_asked = session->is_unjudged = false;
 	session->deadline = session->try_deadline = INT64_MAX;
 	session->whole_at = session->sent_at = 0;
 	connection->facts.has_upstream = connection->facts.has_upstream_local = connection->facts.is_mismatch = false;
@@ -344,6 +344,7 @@ void session_finish_request(struct connection *connection, struct connection_con
 	bool resets = outcome != NULL && outcome->resets_client;
 
 	if (outcome != NULL) {
+		session_judge(connection, context);
 		log_request(connection, context, outcome);
 		session->has_line = true;
 		session->is_ending |= outcome->closes_client;

@@ -23,6 +23,20 @@ static bool find_host(const struct session *session, char out[NAME_LENGTH_MAX + 
 	return true;
 }
 
+void session_judge(struct connection *connection, const struct connection_context *context)
+{
+	struct session *session = connection->session;
+	char host[NAME_LENGTH_MAX + 1];
+	bool unknown = true;
+	bool has;
+
+	if (!session->is_unjudged)
+		return;
+	has = find_host(session, host) && upstream_is_of(connection, context, host, &unknown);
+	session->is_unjudged = unknown;
+	connection->facts.is_mismatch = !has && !unknown;
+}
+
 bool session_verify(struct connection *connection, struct connection_context *context, enum http_event *ret_event)
 {
 	struct session *session = connection->session;
@@ -38,12 +52,13 @@ bool session_verify(struct connection *connection, struct connection_context *co
 	if (unknown && !session->was_asked) {
 		session->was_asked = true;
 		upstream_lookup(connection, context, host);
-		/* Where it is only told, the next request will know. */
+		/* Where it is only told, nobody waits. */
 		session->is_waiting = enforced && connection->lookup != NULL;
 		if (session->is_waiting)
 			return false;
 	}
 	connection->facts.is_mismatch = !has && (enforced || !unknown);
+	session->is_unjudged = unknown && !enforced;
 	if (has || !enforced)
 		return true;
 	*ret_event = http_exchange_fail(&session->exchange, context->io, HTTP_FAILURE_NO_UPSTREAM, NULL, false);

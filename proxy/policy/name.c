@@ -98,6 +98,20 @@ int name_check_full(const char *name, struct error *e)
 	return rc == 0 ? check_labels(name, e) : rc;
 }
 
+bool name_is_resolvable(const char *name)
+{
+	size_t length = strlen(name);
+	size_t last;
+
+	if (length > 0 && name[length - 1] == '.')
+		length--;
+	if (length == 0 || length > NAME_RESOLVABLE_MAX)
+		return false;
+	for (last = length; last > 0 && name[last - 1] >= '0' && name[last - 1] <= '9'; last--)
+		;
+	return last == length || (last > 0 && name[last - 1] != '.');
+}
+
 static bool has_suffix(const char *text, const char *suffix)
 {
 	size_t length = strlen(text);

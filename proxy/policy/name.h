@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The longest host name, and the longest label. */
+/* The longest host name that Istio takes, the longest one in DNS (RFC 1035), and the longest label. */
 #define NAME_LENGTH_MAX 255u
+#define NAME_RESOLVABLE_MAX 253u
 #define NAME_LABEL_MAX 63u
 
 /* Checks a name whose first label may be a wildcard: "*", "*x" or "*-x". Returns 0, or -EINVAL with Istio's message. */
@@ -22,6 +23,9 @@ int name_check_full(const char *name, struct error *e);
 
 /* Whether a text is a DNS label: letters and digits, "-" inside, at most 63. */
 bool name_is_label(const char *text);
+
+/* Whether DNS can be asked for a name that Istio takes: it is not too long, and its last label is not a number. */
+bool name_is_resolvable(const char *name);
 
 /* Whether a host begins with a wildcard. */
 bool name_is_wildcard(const char *host);

@@ -164,6 +164,14 @@ static void check_static_endpoint(struct reader *r, const struct service_entry *
 		reader_error(r, "address", "endpoint address \"%s\" is not a valid IP address", endpoint->address);
 }
 
+static void warn_of_name(struct reader *r, const char *field, const char *name)
+{
+	if (!name_is_wildcard(name) && !name_is_resolvable(name))
+		reader_warn(r, field,
+			"%s is a name that DNS cannot be asked for: it has more than %u bytes, or ends in a number", name,
+			NAME_RESOLVABLE_MAX);
+}
+
 static void check_dns_endpoint(struct reader *r, struct service_endpoint *endpoint)
 {
 	const char *name;
@@ -176,8 +184,10 @@ static void check_dns_endpoint(struct reader *r, struct service_endpoint *endpoi
 		return;
 	}
 	name = check_host(r, "address", endpoint->address, false);
-	if (name != NULL)
-		endpoint->address = name;
+	if (name == NULL)
+		return;
+	endpoint->address = name;
+	warn_of_name(r, "address", name);
 }
 
 static void check_endpoints(struct reader *r, struct service_entry *entry)
@@ -211,6 +221,8 @@ static void check_full_hosts(struct reader *r, const struct service_entry *entry
 		if (entry->endpoint_count == 0 && name_check_full(entry->hosts.items[i], &e) < 0)
 			reader_error(r, "", "hosts must be FQDN if no endpoints are provided for resolution mode %s",
 				service_resolution_name(entry->resolution));
+		else if (entry->endpoint_count == 0)
+			warn_of_name(r, "", entry->hosts.items[i]);
 		else if (name_is_wildcard(entry->hosts.items[i]))
 			reader_warn(r, "", "every name under %s is sent to the endpoints, whatever it resolves to",
 				entry->hosts.items[i]);
@@ -225,6 +237,18 @@ static bool has_port(const struct service_entry *entry, bool (*is)(enum service_
 		if (is(entry->ports[i].protocol))
 			return true;
 	return false;
+}
+
+/* Who is reached by what a name resolves to, or is held against it. */
+static void warn_of_names(struct reader *r, const struct service_entry *entry)
+{
+	reader_enter(r, "hosts");
+	for (size_t i = 0; i < entry->hosts.count; i++) {
+		reader_enter_index(r, i);
+		warn_of_name(r, "", entry->hosts.items[i]);
+		reader_leave(r);
+	}
+	reader_leave(r);
 }
 
 /* The application says the name, and the application says the address: nothing but weir.verifyDestination compares. */
@@ -246,6 +270,7 @@ static void check_resolution(struct reader *r, struct service_entry *entry)
 		if (entry->selector != NULL)
 			reader_warn(r, "workloadSelector", "workloadSelector should not be set when resolution mode is NONE");
 		warn_of_none(r, entry);
+		warn_of_names(r, entry);
 		return;
 	case SERVICE_STATIC:
 		if (entry->endpoint_count == 0)

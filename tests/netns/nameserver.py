@@ -12,6 +12,8 @@ import time
 A, CNAME, SOA, AAAA, OPT = 1, 5, 6, 28, 41
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 TYPES = {A: "A", AAAA: "AAAA"}
+# Links of a chain, which may lead back to its beginning.
+CHAIN_MAX = 12
 
 
 class Name:
@@ -63,13 +65,13 @@ class Server:
         self.sockets = []
 
     def start(self):
-        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        family, *_, address = socket.getaddrinfo(*self.address)[0]
         udp = socket.socket(family, socket.SOCK_DGRAM)
         tcp = socket.socket(family, socket.SOCK_STREAM)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sockets = [udp, tcp]
         for sock in self.sockets:
-            sock.bind(self.address)
+            sock.bind(address)
         tcp.listen()
         for loop, sock in ((self.serve_udp, udp), (self.serve_tcp, tcp)):
             threading.Thread(target=loop, args=(sock,), daemon=True).start()
@@ -150,7 +152,7 @@ class Server:
         if told.rcodes[rtype] != NOERROR:
             return []
         chain = []
-        while told.cname is not None:
+        while told.cname is not None and len(chain) < CHAIN_MAX:
             chain.append(record(name, CNAME, told.cname_ttl, encode_name(told.cname)))
             name, told = told.cname, self.names.get(told.cname, Name())
         return chain + [record(name, rtype, told.ttl, address.packed) for address in told.addresses

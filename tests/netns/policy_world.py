@@ -18,6 +18,8 @@ from nameserver import Name
 from relay import DEADLINE, OUTSIDE, POD, Proxy, connect, equal, receive_all, wait_for
 
 NAME_SERVER = "10.53.0.53"
+# Of resolv.conf: a question is not repeated while a test holds its answer back.
+PATIENT = "options timeout:30\n"
 # Where clients dial, whatever the name; no test's name has it.
 DIALLED = "10.9.9.9"
 
@@ -148,11 +150,12 @@ def start_name_server():
 class World:
     """A proxy with its settings. `names` is what the name server says."""
 
-    def __init__(self, folder, mode="REGISTRY_ONLY", names=None, mesh="", arguments=(), descriptors=None, **files):
+    def __init__(self, folder, mode="REGISTRY_ONLY", names=None, mesh="", arguments=(), descriptors=None, resolver="",
+                 **files):
         self.folder, self.taken, self.marks = folder, 0, 0
         os.mkdir(f"{folder}/config")
         os.chmod(f"{folder}/config", 0o755)
-        self.write("../resolv.conf", f"nameserver {NAME_SERVER}\n")
+        self.write("../resolv.conf", f"nameserver {NAME_SERVER}\n{resolver}")
         self.set_mesh(mode, mesh)
         for name, text in files.items():
             self.apply(name, text)

@@ -199,6 +199,39 @@ def test_two_of_one_name(folder):
         equal("the other", world.status(), 502)
 
 
+def test_warnings_are_told_once_while_they_hold(folder):
+    """Through reloads of other things; and again when what they are about was gone and came back."""
+    routes = "  - route: [{destination: {host: origin.example}}]\n"
+    tls = f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: tls}}
+spec: {{host: {HOST}, trafficPolicy: {{tls: {{mode: SIMPLE, caCertificates: {folder}/none.pem}}}}}}
+"""
+    with Watched(folder, origin=service_entry(HOST), tls=tls, a=virtual_service(HOST, routes, "first"),
+                 b=virtual_service(HOST, routes, "second")) as world:
+        def told():
+            return [len([line for line in world.told if text in line]) for text in ("this one has no effect", "TLS towards")]
+
+        def reload(number):
+            world.apply("other", service_entry(f"n{number}.example"))
+            world.hear(f"configuration {number} is in force")
+        wait_for("the warnings", lambda: told() == [1, 1])
+        for number in (2, 3, 4):
+            reload(number)
+            equal("told", told(), [1, 1])
+        world.apply("c", virtual_service(HOST, routes, "third"))
+        wait_for("one more", lambda: told() == [2, 1])
+        world.delete("b")
+        world.delete("tls")
+        world.hear("configuration 6 is in force")
+        world.set_mesh("ALLOW_ANY")
+        world.hear("configuration 7 is in force")
+        world.apply("b", virtual_service(HOST, routes, "second"))
+        world.apply("tls", tls)
+        wait_for("both once more", lambda: told()[0] >= 3 and told()[1] == 2)
+
+
 def test_mesh_modes(folder):
     with Watched(folder, "ALLOW_ANY") as world, HttpOrigin():
         for mode, status in (("REGISTRY_ONLY", 502), ("AUDIT", 200), ("REGISTRY_ONLY", 502), ("ALLOW_ANY", 200)):

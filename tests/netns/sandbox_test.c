@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,25 +35,50 @@
 static char folder[] = "/tmp/weir-sandbox-XXXXXX";
 static char log_path[64];
 
+static char resolv_conf[64]; /* a link to real/conf */
+static char real_folder[64];
+static char real_conf[64];
+static char neighbour[64]; /* beside that */
+
+static int make_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
 	if (mkdtemp(folder) == NULL || chown(folder, USER, USER) < 0)
 		return -1;
 	(void)snprintf(log_path, sizeof log_path, "%s/access.log", folder);
-	return 0;
+	(void)snprintf(resolv_conf, sizeof resolv_conf, "%s/link", folder);
+	(void)snprintf(real_folder, sizeof real_folder, "%s/real", folder);
+	(void)snprintf(real_conf, sizeof real_conf, "%s/real/conf", folder);
+	(void)snprintf(neighbour, sizeof neighbour, "%s/real/neighbour", folder);
+	return mkdir(real_folder, 0755) < 0 || make_file(real_conf) < 0 || make_file(neighbour) < 0 ||
+			       symlink("real/conf", resolv_conf) < 0
+		       ? -1
+		       : 0;
 }
 
 static int remove_folder(void **state)
 {
 	(void)state;
 	(void)unlink(log_path);
+	(void)unlink(resolv_conf);
+	(void)unlink(real_conf);
+	(void)unlink(neighbour);
+	(void)rmdir(real_folder);
 	return rmdir(folder);
 }
 
+static bool asks_names; /* whether the sandbox lets resolv.conf be read */
+
 static void enter(void)
 {
-	const struct sandbox_files files = {.log = log_path};
+	const struct sandbox_files files = {.log = log_path, .resolv_conf = asks_names ? resolv_conf : NULL};
 	struct error e;
 
 	if (sandbox_drop(true, USER, USER, &e) < 0 || sandbox_paths(&files, &e) < 0 || sandbox_calls(&e) < 0) {
@@ -139,6 +169,22 @@ static int bind_port(void)
 	return fd < 0 ? 99 : result(bind(fd, (struct sockaddr *)&any, sizeof any));
 }
 
+static int name_an_interface(void)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	return fd < 0 ? 99 : result(ioctl(fd, SIOCGIFINDEX, &request));
+}
+
+static int list_interfaces(void)
+{
+	struct ifconf request = {.ifc_len = 0};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	return fd < 0 ? 99 : result(ioctl(fd, SIOCGIFCONF, &request));
+}
+
 static void forbidden_calls_fail(void **state)
 {
 	(void)state;
@@ -152,6 +198,8 @@ static void forbidden_calls_fail(void **state)
 	expect(turn_data_into_code, EPERM);
 	expect(bind_port, EPERM);
 	expect(open_tcp, 0);
+	expect(name_an_interface, 0);
+	expect(list_interfaces, EPERM);
 }
 
 static sem_t arrived;
@@ -231,6 +279,69 @@ static void forbidden_paths_fail(void **state)
 		expect(write_elsewhere, EACCES);
 }
 
+static int read_resolv_conf(void)
+{
+	return result(open(resolv_conf, O_RDONLY));
+}
+
+static int read_neighbour(void)
+{
+	return result(open(neighbour, O_RDONLY));
+}
+
+static int read_random_numbers(void)
+{
+	return result(open("/dev/urandom", O_RDONLY));
+}
+
+static int list_folder(void)
+{
+	return result(open(real_folder, O_RDONLY | O_DIRECTORY));
+}
+
+/* Through a link, and when another file takes its place; where nobody asks for names, not even then. */
+static void resolv_conf_can_be_read(void **state)
+{
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 0;
+
+	(void)state;
+	expect(read_resolv_conf, landlock ? EACCES : 0);
+	asks_names = true;
+	expect(read_resolv_conf, 0);
+	expect(read_neighbour, 0);
+	expect(read_random_numbers, 0);
+	expect(list_folder, landlock ? EACCES : 0);
+	expect(open_password_file, landlock ? EACCES : 0);
+	asks_names = false;
+}
+
+/* In a container it is mounted, and nothing beside it can be read. */
+static void a_mounted_resolv_conf_is_read_alone(void **state)
+{
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 0;
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char outside[] = "/dev/shm/weir-sandbox-XXXXXX";
+		int fd;
+
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+			mount("none", "/dev/shm", "tmpfs", 0, NULL) < 0 || (fd = mkstemp(outside)) < 0 ||
+			fchmod(fd, 0644) < 0 || mount(outside, real_conf, NULL, MS_BIND, NULL) < 0)
+			_exit(99);
+		(void)snprintf(resolv_conf, sizeof resolv_conf, "%s", real_conf);
+		asks_names = true;
+		enter();
+		_exit(read_resolv_conf() == 0 && read_neighbour() == (landlock ? EACCES : 0) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void privileges_are_checked(void **state)
 {
 	struct error e;
@@ -250,6 +361,8 @@ int main(void)
 		cmocka_unit_test(forbidden_calls_fail),
 		cmocka_unit_test(threads_are_inside),
 		cmocka_unit_test(forbidden_paths_fail),
+		cmocka_unit_test(resolv_conf_can_be_read),
+		cmocka_unit_test(a_mounted_resolv_conf_is_read_alone),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, make_folder, remove_folder);

@@ -28,7 +28,7 @@ declare -A library=(
 	["json-c/"]="^cni/(config|document)\.c$"
 	["yaml.h"]="^proxy/policy/yaml\.c$"
 	["llhttp"]="^proxy/http/codec\.c$"
-	["ares.h"]="^proxy/dns/query\.c$"
+	["ares.h"]="^proxy/dns/(channel|query)\.c$"
 	["openssl/"]="^proxy/tls/(context|peer|stream)\.c$"
 )
 

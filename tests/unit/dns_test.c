@@ -422,11 +422,16 @@ static void wanted_names_are_copied(void **state)
 	free(wanted);
 	assert_int_equal(wanted_new(names, 0, 2, &wanted, &e), 0);
 	free(wanted);
-	assert_int_equal(wanted_new(names, 2, 1, &wanted, &e), -E2BIG);
-	assert_string_equal(e.text, "2 names to resolve are more than the 1 that are possible");
-	names[1] = "10.0.0.1";
-	assert_int_equal(wanted_new(names, 2, 2, &wanted, &e), -EINVAL);
-	assert_string_equal(e.text, "\"10.0.0.1\" is not a name that DNS can be asked for");
+	assert_int_equal(wanted_new(names, 2, 1, &wanted, &e), 1);
+	assert_string_equal(e.text, "2 names to resolve are more than the 1 that are possible; the first ones are");
+	assert_int_equal(wanted->count, 1);
+	assert_string_equal(wanted->names, "b.example");
+	free(wanted);
+	names[0] = "10.0.0.1";
+	assert_int_equal(wanted_new(names, 2, 2, &wanted, &e), 0);
+	assert_int_equal(wanted->count, 1);
+	assert_string_equal(wanted->names, "a.example");
+	free(wanted);
 }
 
 /* --- the agenda */
@@ -541,21 +546,28 @@ static void the_index_finds_names_and_addresses(void **state)
 	index_free(&index);
 }
 
-/* --- who stays */
+/* --- who stays, and who is due */
+
+/* One without sockets. */
+static void begin_resolver(struct resolver *resolver, size_t max)
+{
+	*resolver = (struct resolver){.lock = PTHREAD_MUTEX_INITIALIZER};
+	TAILQ_INIT(&resolver->entries);
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		TAILQ_INIT(&resolver->lanes[i].waited);
+		TAILQ_INIT(&resolver->lanes[i].due);
+	}
+	assert_int_equal(index_init(&resolver->index), 0);
+	assert_int_equal(agenda_init(&resolver->agenda, max), 0);
+}
 
 static void a_name_stays_while_it_is_needed(void **state)
 {
-	struct resolver resolver = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct resolver resolver;
 	struct resolver_entry *entry;
 
 	(void)state;
-	TAILQ_INIT(&resolver.entries);
-	for (size_t i = 0; i < LANE_COUNT; i++) {
-		TAILQ_INIT(&resolver.lanes[i].waited);
-		TAILQ_INIT(&resolver.lanes[i].due);
-	}
-	assert_int_equal(index_init(&resolver.index), 0);
-	assert_int_equal(agenda_init(&resolver.agenda, 1), 0);
+	begin_resolver(&resolver, 1);
 	entry = entry_new_locked(&resolver, "a.test", true);
 	assert_non_null(entry);
 	assert_ptr_equal(TAILQ_FIRST(&resolver.lanes[LANE_POLICY].due), entry);
@@ -574,6 +586,55 @@ static void a_name_stays_while_it_is_needed(void **state)
 	assert_null(TAILQ_FIRST(&resolver.lanes[LANE_DEMAND].waited));
 	assert_null(index_find(&resolver.index, "a.test"));
 	assert_int_equal(resolver.entry_count, 0);
+	index_free(&resolver.index);
+	agenda_free(&resolver.agenda);
+}
+
+/* A name whose last lookup ended in a state, to be looked up in an hour. */
+static struct resolver_entry *sleeper(struct resolver *resolver, const char *name, enum answer_state state)
+{
+	struct resolver_entry *entry = entry_new_locked(resolver, name, true);
+	struct answer *fresh = answer_new(name, 0, 0);
+	const struct answer *answer = fresh;
+	struct index_link *links = NULL;
+
+	assert_non_null(entry);
+	assert_non_null(fresh);
+	fresh->state = state;
+	index_replace(&resolver->index, &entry->name, &answer, &links);
+	answer_unref(answer);
+	TAILQ_REMOVE(entry->list, entry, due);
+	entry->list = NULL;
+	entry->record.failures = 9;
+	agenda_set(&resolver->agenda, &entry->agenda, START + 60 * MINUTE);
+	return entry;
+}
+
+static void new_servers_are_asked_for_what_has_failed(void **state)
+{
+	struct resolver resolver;
+	struct resolver_entry *entries[3];
+	struct resolver_entry *entry;
+
+	(void)state;
+	begin_resolver(&resolver, 3);
+	entries[0] = sleeper(&resolver, "good.test", ANSWER_GOOD);
+	entries[1] = sleeper(&resolver, "stale.test", ANSWER_STALE);
+	entries[2] = sleeper(&resolver, "failed.test", ANSWER_FAILED);
+	names_apply_servers(&resolver);
+	assert_null(TAILQ_FIRST(&resolver.lanes[LANE_POLICY].due));
+	resolver.has_new_servers = true;
+	names_apply_servers(&resolver);
+	assert_false(resolver.has_new_servers);
+	assert_ptr_equal(agenda_first(&resolver.agenda), &entries[0]->agenda);
+	assert_int_equal(resolver.agenda.count, 1);
+	assert_ptr_equal(TAILQ_FIRST(&resolver.lanes[LANE_POLICY].due), entries[1]);
+	assert_ptr_equal(TAILQ_NEXT(entries[1], due), entries[2]);
+	assert_int_equal(entries[2]->record.failures, 0);
+	while ((entry = TAILQ_FIRST(&resolver.entries)) != NULL) {
+		entry->wanted = false;
+		assert_true(entry_drop(&resolver, entry, START));
+	}
 	index_free(&resolver.index);
 	agenda_free(&resolver.agenda);
 }
@@ -601,6 +662,7 @@ int main(void)
 		cmocka_unit_test(the_hash_is_siphash_1_3),
 		cmocka_unit_test(the_index_finds_names_and_addresses),
 		cmocka_unit_test(a_name_stays_while_it_is_needed),
+		cmocka_unit_test(new_servers_are_asked_for_what_has_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -575,9 +575,33 @@ static void addresses_as_a_search_finds_them(void **state)
 	}
 }
 
+static void names_that_dns_can_be_asked_for(void **state)
+{
+	char long_name[NAME_RESOLVABLE_MAX + 2];
+
+	(void)state;
+	assert_true(name_is_resolvable("a.org"));
+	assert_true(name_is_resolvable("a.org."));
+	assert_true(name_is_resolvable("1.2.x3"));
+	assert_true(name_is_resolvable("7.3x"));
+	assert_false(name_is_resolvable(""));
+	assert_false(name_is_resolvable("."));
+	assert_false(name_is_resolvable("1234"));
+	assert_false(name_is_resolvable("a.1"));
+	assert_false(name_is_resolvable("a.1."));
+	memset(long_name, 'a', sizeof long_name);
+	for (size_t i = 50; i < sizeof long_name; i += 50)
+		long_name[i] = '.';
+	long_name[NAME_RESOLVABLE_MAX + 1] = '\0';
+	assert_false(name_is_resolvable(long_name));
+	long_name[NAME_RESOLVABLE_MAX] = '\0';
+	assert_true(name_is_resolvable(long_name));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_that_dns_can_be_asked_for),
 		cmocka_unit_test(durations_of_istio),
 		cmocka_unit_test(durations_of_the_gateway_api),
 		cmocka_unit_test(names_are_checked),

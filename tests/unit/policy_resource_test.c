@@ -8,6 +8,8 @@
 
 #define ISTIO(kind) "apiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: x}\nspec:\n"
 #define GATEWAY "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: x}\nspec:\n"
+/* Four of them, with dots, are the longest name that Istio takes. */
+#define LABEL63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PORT80 "  ports: [{number: 80, name: http, protocol: HTTP}]\n"
 #define ROUTE "route: [{destination: {host: h.org}}]"
 
@@ -126,6 +128,12 @@ static void service_entry_warnings(void **state)
 			"UDP does not go through the proxy"},
 		{"  hosts: ['*.a.org']\n  resolution: DNS\n  endpoints: [{address: b.org}]\n" PORT80,
 			"spec.hosts[0]: every name under *.a.org is sent to the endpoints"},
+		{"  hosts: [" LABEL63 "." LABEL63 "." LABEL63 "." LABEL63 "]\n  resolution: DNS\n" PORT80,
+			"is a name that DNS cannot be asked for: it has more than 253 bytes, or ends in a number"},
+		{"  hosts: [a.org]\n  resolution: DNS\n  endpoints:\n  - address: b.7.\n" PORT80,
+			"f:8: ServiceEntry default/x: spec.endpoints[0].address: b.7 is a name that DNS cannot be asked for"},
+		{"  hosts: ['1234']\n  resolution: NONE\n  location: MESH_INTERNAL\n" PORT80,
+			"f:5: ServiceEntry default/x: spec.hosts[0]: 1234 is a name that DNS cannot be asked for"},
 		{"  hosts: [a.org]\n  resolution: STATIC\n" PORT80, "without endpoints nothing can be reached"},
 		{"  hosts: [a.org]\n  resolution: DNS\n", "service entry without ports has no effect"},
 		{"  hosts: [a.org]\n  resolution: DNS\n  colour: red\n" PORT80,

@@ -3,6 +3,7 @@
  * resolve RESOLV_CONF - a resolver for tests/netns/resolver.py, which tells it on stdin what to do, a line each:
  *
  *     want REFRESH_RATE GUARD NAME...   the settings, and the policy's names     -> "ok", or an error's text
+ *     servers RESOLV_CONF               whom to ask from now on                  -> "ok", or an error's text
  *     find NAME                         what is known of it                      -> an answer, or "unknown"
  *     at ADDRESS                        which names resolve to it                -> names, sorted
  *     lookup NAME                       wait for it                              -> "now" and an answer, "wait", "invalid"
@@ -14,6 +15,7 @@
 #include "proxy/dns/resolver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -65,10 +67,35 @@ static void do_want(char **words, size_t count)
 		die("want what?");
 	settings.refresh_rate = strtol(words[1], NULL, 10);
 	settings.refuse_private = strcmp(words[2], "guard") == 0;
-	if (resolver_configure(resolver, &settings, (const char *const *)words + 3, count - 3, &e) < 0)
+	if (resolver_configure(resolver, &settings, (const char *const *)words + 3, count - 3, &e) != 0)
 		(void)printf("%s", e.text);
 	else
 		(void)printf("ok");
+}
+
+/* What a file says of servers; what of it is not taken goes to stderr. */
+static struct servers read_servers(const char *path)
+{
+	static char text[1 << 16];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = read(fd, text, sizeof text);
+	struct servers servers;
+	struct error e;
+
+	if (length < 0)
+		die("cannot read the servers");
+	(void)close(fd);
+	if (servers_read(text, (size_t)length, &servers, &e) > 0)
+		(void)fprintf(stderr, "%s\n", e.text);
+	return servers;
+}
+
+static void do_servers(const char *path)
+{
+	const struct servers servers = read_servers(path);
+	struct error e;
+
+	(void)printf("%s", resolver_set_servers(resolver, &servers, &e) < 0 ? e.text : "ok");
 }
 
 static void do_find(const char *name)
@@ -177,6 +204,8 @@ static void do_line(char *line)
 		die("a line without words");
 	if (strcmp(words[0], "want") == 0)
 		do_want(words, count);
+	else if (strcmp(words[0], "servers") == 0)
+		do_servers(words[1]);
 	else if (strcmp(words[0], "find") == 0)
 		do_find(words[1]);
 	else if (strcmp(words[0], "at") == 0)
@@ -231,12 +260,14 @@ static void converse(void)
 int main(int argc, char *argv[])
 {
 	const struct resolver_settings settings = {.refresh_rate = RESOLVER_REFRESH_RATE};
+	struct servers servers;
 	struct error e;
 	pthread_t thread;
 
 	if (argc != 2)
 		die("give a resolv.conf");
-	if (resolver_open(argv[1], &settings, &resolver, &e) < 0 || resolver_client_init(&client, &e) < 0)
+	servers = read_servers(argv[1]);
+	if (resolver_open(&servers, &settings, &resolver, &e) < 0 || resolver_client_init(&client, &e) < 0)
 		die(e.text);
 	if (pthread_create(&thread, NULL, run, NULL) != 0)
 		die("cannot start a thread");
