@@ -36,15 +36,15 @@ static void *alloc_alone(struct arena *arena, size_t size)
 
 static int add_piece(struct arena *arena, size_t size)
 {
-	size_t next = arena->size * 2;
+	size_t next = arena->total / ARENA_PIECE_SHARE;
 	struct arena_piece *piece;
 
 	if (next < ARENA_PIECE_MIN)
 		next = ARENA_PIECE_MIN;
-	while (next < size)
-		next *= 2;
 	if (next > ARENA_PIECE_MAX)
 		next = ARENA_PIECE_MAX;
+	if (next < size)
+		next = size;
 	piece = calloc(1, sizeof *piece + next);
 	if (piece == NULL)
 		return -1;

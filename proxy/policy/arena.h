@@ -7,9 +7,13 @@
 
 #include <stddef.h>
 
-/* Bytes of the first piece, and of the largest: pieces double, so that a file of one resource stays small. */
+/*
+ * Bytes of the first piece, and of the largest. In between a piece is an eighth of what is there already: a file of one
+ * resource stays small, and of a large one there is little that nobody uses.
+ */
 #define ARENA_PIECE_MIN 512u
 #define ARENA_PIECE_MAX (64u << 10)
+#define ARENA_PIECE_SHARE 8u
 
 struct arena_piece;
 
