@@ -65,7 +65,7 @@ static void write_cluster(FILE *out, const struct policy_cluster *cluster)
 	(void)fputc('{', out);
 	write_text(out, "name", cluster->name);
 	(void)fputc(',', out);
-	write_text(out, "namespace", cluster->namespace_);
+	write_text(out, "namespace", cluster->resource->namespace_);
 	(void)fputc(',', out);
 	write_text(out, "resolution", service_resolution_name(cluster->resolution));
 	(void)fprintf(out, ",\"targetPort\":%u,\"endpoints\":[", cluster->target_port);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/batch.h"
 
+#include "proxy/policy/array.h"
 #include "proxy/policy/yaml.h"
 
 #include <errno.h>
@@ -8,24 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_entry(struct batch *batch, const struct batch_entry *entry)
+static int add_resource(struct batch *batch, const struct resource *resource)
 {
-	if (batch->count == batch->capacity) {
-		size_t capacity = batch->capacity == 0 ? 1 : batch->capacity * 2;
-		struct batch_entry *entries = realloc(batch->entries, capacity * sizeof *entries);
+	struct resource *resources = array_room(batch->resources, batch->count, &batch->capacity, sizeof *resources);
 
-		if (entries == NULL)
-			return -ENOMEM;
-		batch->entries = entries;
-		batch->capacity = capacity;
-	}
-	batch->entries[batch->count++] = *entry;
+	if (resources == NULL)
+		return -ENOMEM;
+	batch->resources = resources;
+	resources[batch->count++] = *resource;
 	return 0;
 }
 
 static int read_one(struct batch *batch, struct reader *r, const struct node *root)
 {
-	struct batch_entry entry = {.refused = false};
+	struct resource resource;
 
 	if (batch->count == BATCH_RESOURCE_MAX) {
 		reader_error(r, "", "more than %u resources in one file", BATCH_RESOURCE_MAX);
@@ -33,12 +30,11 @@ static int read_one(struct batch *batch, struct reader *r, const struct node *ro
 		return 0;
 	}
 	r->failed = false;
-	switch (resource_read(r, root, &entry.resource)) {
+	switch (resource_read(r, root, &resource)) {
 	case RESOURCE_OTHER:
 		return 0;
 	case RESOURCE_REFUSED:
-		entry.refused = true;
-		if (entry.resource.name == NULL || *entry.resource.name == '\0') {
+		if (resource.name == NULL || *resource.name == '\0') {
 			batch->has_unreadable = true;
 			return 0;
 		}
@@ -46,7 +42,7 @@ static int read_one(struct batch *batch, struct reader *r, const struct node *ro
 	case RESOURCE_READ:
 		break;
 	}
-	return add_entry(batch, &entry);
+	return add_resource(batch, &resource);
 }
 
 /* A document is one resource, or a list of them. */
@@ -96,6 +92,7 @@ struct batch *batch_read(const char *path, const char *text, size_t length, cons
 	r.arena = &batch->arena;
 	while (rc == 0 && batch->path != NULL && yaml_next(&cursor, &document))
 		rc = read_document(batch, &r, &document);
+	batch->resources = array_fit(batch->resources, batch->count, &batch->capacity, sizeof *batch->resources);
 	/* What could not be read for want of memory was not refused for what it says. */
 	if (rc < 0 || batch->path == NULL || r.no_memory) {
 		batch_unref(batch);
@@ -115,6 +112,6 @@ void batch_unref(struct batch *batch)
 	if (batch == NULL || atomic_fetch_sub_explicit(&batch->references, 1, memory_order_acq_rel) > 1)
 		return;
 	arena_free(&batch->arena);
-	free(batch->entries);
+	free(batch->resources);
 	free(batch);
 }

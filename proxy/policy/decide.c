@@ -98,7 +98,7 @@ static void route_to(struct state *s, const struct policy_cluster *cluster)
 	d->cluster_name = cluster->name;
 	/* Only where a name was what decided, and the application says where to dial. */
 	if (!d->whole && cluster->resolution == SERVICE_NONE &&
-		!is_declared_address(cluster->entry, &s->facts->destination.address))
+		!is_declared_address(cluster->resource->service_entry, &s->facts->destination.address))
 		d->verify = s->policy->verify;
 }
 
@@ -107,15 +107,16 @@ static void route_to(struct state *s, const struct policy_cluster *cluster)
 /* Returns false where none of the host's rules is for this connection. */
 static bool route_connection(struct state *s, const struct policy_host *host)
 {
+	const struct policy_rules *rules = host->rules;
 	const struct policy_share *share;
 	bool named = s->facts->protocol == POLICY_TLS && s->name_length > 0;
 
-	if (host->stream_count == 0 && !host->has_streams) {
+	if (rules == NULL) {
 		route_to(s, host->cluster);
 		return true;
 	}
-	for (size_t i = 0; i < host->stream_count; i++) {
-		const struct policy_stream *stream = &host->streams[i];
+	for (size_t i = 0; i < rules->stream_count; i++) {
+		const struct policy_stream *stream = &rules->streams[i];
 
 		if (stream->match != NULL && !match_stream(stream->match, &s->facts->destination.address,
 						     named ? s->name : NULL, s->name_length))
@@ -128,17 +129,17 @@ static bool route_connection(struct state *s, const struct policy_host *host)
 		return true;
 	}
 	/* TCP rules that do not match leave the host as it is; server names that do not match leave it unknown. */
-	if (!host->has_streams)
+	if (!rules->only_streams)
 		route_to(s, host->cluster);
-	return !host->has_streams;
+	return !rules->only_streams;
 }
 
+/* Where addresses are declared for a server name, it counts only there. */
 static bool is_allowed_address(const struct policy_host *host, const struct address *address)
 {
-	for (size_t i = 0; i < host->only_count; i++)
-		if (subnet_contains(&host->only[i], address))
-			return true;
-	return host->only_count == 0;
+	const struct service_entry *entry = host->cluster->resource->service_entry;
+
+	return entry->addresses.count == 0 || is_declared_address(entry, address);
 }
 
 /* --- requests */
@@ -243,17 +244,18 @@ static void follow_route(struct state *s, const struct policy_route *route)
 
 static void route_request(struct state *s, const struct policy_host *host)
 {
+	const struct policy_rules *rules = host->rules;
 	struct policy_decision *d = s->decision;
 
-	if (host->route_count == 0) {
+	if (rules == NULL) {
 		route_to(s, host->cluster);
 		d->route_name = "default";
 		d->operation = s->policy->tracing ? host->cluster->operation : NULL;
 		d->retries = &route_default_retries;
 		return;
 	}
-	for (size_t i = 0; i < host->route_count; i++) {
-		const struct policy_route *route = &host->routes[i];
+	for (size_t i = 0; i < rules->route_count; i++) {
+		const struct policy_route *route = &rules->routes[i];
 
 		if (route->match == NULL || match_request(route->match, s->facts)) {
 			follow_route(s, route);
@@ -304,6 +306,19 @@ static bool decide_by_name(struct state *s)
 	return host != NULL && is_allowed_address(host, &s->facts->destination.address) && route_connection(s, host);
 }
 
+/* The host for HTTP/2 that a name belongs to. */
+static const struct policy_host *find_http2(struct state *s, const char *name, size_t length)
+{
+	uint16_t port = s->facts->destination.port;
+	const struct policy_host *host;
+
+	host = host_index_find(&s->policy->http_names, name, length, port, &s->decision->probes);
+	if (host != NULL)
+		return host;
+	host = host_index_get(&s->policy->http, name, port);
+	return host != NULL && host->cluster != NULL && host->cluster->is_by_name ? host : NULL;
+}
+
 /* The narrowest sign that there is for what tells no name: whose address it is right now. */
 static bool decide_by_resolved(struct state *s)
 {
@@ -322,7 +337,7 @@ static bool decide_by_resolved(struct state *s)
 		size_t length = strlen(names[i]);
 
 		if (http2)
-			host = host_index_find(&s->policy->http_names, names[i], length, to->port, &s->decision->probes);
+			host = find_http2(s, names[i], length);
 		if (host == NULL)
 			host = host_index_find(&s->policy->tcp_names, names[i], length, to->port, &s->decision->probes);
 		if (host != NULL && route_connection(s, host))

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
+static_assert(sizeof(struct service_entry) <= SERVICE_ENTRY_SIZE_MAX, "an entry is small");
+static_assert(READER_ITEM_MAX <= UINT16_MAX, "a list's length fits");
+
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof *(fields))
 
 /* --- protocols and resolutions */
@@ -86,9 +89,10 @@ static void read_port(struct reader *r, const struct node *node, void *target)
 static void read_ports(struct reader *r, const struct node *node, void *target)
 {
 	struct service_entry *entry = target;
+	size_t count;
 
-	entry->ports = reader_items(r, node, sizeof *entry->ports, read_port, "service entry port may not be null",
-		&entry->port_count);
+	entry->ports = reader_items(r, node, sizeof *entry->ports, read_port, "service entry port may not be null", &count);
+	entry->port_count = (uint16_t)count;
 }
 
 static void read_endpoint_ports(struct reader *r, const struct node *node, void *target)
@@ -134,9 +138,10 @@ static void read_endpoint(struct reader *r, const struct node *node, void *targe
 static void read_endpoints(struct reader *r, const struct node *node, void *target)
 {
 	struct service_entry *entry = target;
+	size_t count;
 
-	entry->endpoints = reader_items(r, node, sizeof *entry->endpoints, read_endpoint, "endpoint cannot be nil",
-		&entry->endpoint_count);
+	entry->endpoints = reader_items(r, node, sizeof *entry->endpoints, read_endpoint, "endpoint cannot be nil", &count);
+	entry->endpoint_count = (uint16_t)count;
 }
 
 static void read_location(struct reader *r, const struct node *node, void *target)
@@ -185,7 +190,7 @@ void service_entry_read(struct reader *r, const struct node *node, void *target)
 		{"endpoints", read_endpoints, 0},
 		{"workloadSelector", read_selector, offsetof(struct service_entry, selector)},
 		{"exportTo", reader_texts, offsetof(struct service_entry, export_to)},
-		{"subjectAltNames", reader_texts, offsetof(struct service_entry, subject_alt_names)},
+		{"subjectAltNames", NULL, 0}, /* names of a certificate are a matter of the DestinationRule here */
 	};
 	struct service_entry *entry = target;
 

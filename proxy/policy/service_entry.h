@@ -24,7 +24,7 @@ enum service_protocol {
 	SERVICE_UDP,
 	SERVICE_PROTOCOL_COUNT,
 	SERVICE_UNSUPPORTED = SERVICE_PROTOCOL_COUNT
-};
+} __attribute__((packed));
 
 enum service_resolution {
 	SERVICE_NONE,            /* where the application dialled */
@@ -32,7 +32,7 @@ enum service_resolution {
 	SERVICE_DNS,             /* all addresses of the host, or of the endpoints' names */
 	SERVICE_DNS_ROUND_ROBIN, /* the first address of the newest answer */
 	SERVICE_RESOLUTION_COUNT
-};
+} __attribute__((packed));
 
 struct service_port {
 	const char *name;
@@ -55,20 +55,23 @@ struct service_endpoint {
 	int32_t weight;
 };
 
+/* There are thousands of them: SERVICE_ENTRY_SIZE_MAX. */
 struct service_entry {
 	struct texts hosts; /* small letters, without a dot at the end */
 	struct texts addresses;
 	struct subnet *subnets; /* the addresses; as many */
 	struct service_port *ports;
-	size_t port_count;
 	struct service_endpoint *endpoints;
-	size_t endpoint_count;
 	struct texts export_to;
-	struct texts subject_alt_names;
 	const struct pairs *selector; /* workloadSelector.labels; NULL: none */
+	uint16_t port_count;
+	uint16_t endpoint_count;
 	enum service_resolution resolution;
 	bool external; /* location */
 };
+
+/* Bytes of an entry without what it points to. */
+#define SERVICE_ENTRY_SIZE_MAX 88u
 
 /* Hosts, addresses and ports of one entry, as in Kubernetes' schema of it. */
 #define SERVICE_ENTRY_ITEM_MAX 256u

@@ -419,7 +419,7 @@ static void hosts_are_found(void **state)
 	} cases[] = {{"example.com", 0}, {"a.example.com", 1}, {"b.example.com", 1}, {"a.b.example.com", 2}, {"c.b.example.com", 3},
 		{"d.c.b.example.com", 3}, {"com", -1}, {"xexample.com", -1}, {"yx.part.org", 4}, {"x.part.org", -1}, {"y.part.org", -1},
 		{"", -1}};
-	struct host_index index = {.entries = NULL};
+	struct host_index index = {.has_partial = false};
 	int values[COUNT(hosts)];
 	unsigned probes = 0;
 
@@ -449,18 +449,19 @@ static void addresses_are_found(void **state)
 		const char *address;
 		int found; /* -1: none */
 	} cases[] = {{"10.9.9.9", 0}, {"10.1.9.9", 1}, {"10.1.2.3", 2}, {"2001:db8::1", 3}, {"11.0.0.1", 4}, {"2001:db9::1", -1}};
-	struct prefix_index index = {.entries = NULL};
+	struct prefix_index index = {.length_count = 0};
+	struct subnet subnets[COUNT(ranges)];
 	int values[COUNT(ranges)];
 	unsigned probes = 0;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(ranges); i++) {
-		struct subnet subnet;
+		struct subnet *subnet = &subnets[i];
 
-		assert_int_equal(subnet_parse(ranges[i], &subnet, NULL), 0);
-		assert_null(prefix_index_get(&index, &subnet, 443));
-		assert_int_equal(prefix_index_add(&index, &subnet, 443, &values[i]), 0);
-		assert_true(prefix_index_get(&index, &subnet, 443) == &values[i]);
+		assert_int_equal(subnet_parse(ranges[i], subnet, NULL), 0);
+		assert_null(prefix_index_get(&index, &subnet->address, subnet->bits, 443));
+		assert_int_equal(prefix_index_add(&index, &subnet->address, subnet->bits, 443, &values[i]), 0);
+		assert_true(prefix_index_get(&index, &subnet->address, subnet->bits, 443) == &values[i]);
 	}
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct address address;
@@ -511,7 +512,7 @@ static void hosts_as_a_search_finds_them(void **state)
 
 	(void)state;
 	for (int round = 0; round < 200; round++) {
-		struct host_index index = {.entries = NULL};
+		struct host_index index = {.has_partial = false};
 		char hosts[40][16];
 		size_t count = 0;
 		unsigned probes = 0;
@@ -547,7 +548,7 @@ static void addresses_as_a_search_finds_them(void **state)
 
 	(void)state;
 	for (int round = 0; round < 200; round++) {
-		struct prefix_index index = {.entries = NULL};
+		struct prefix_index index = {.length_count = 0};
 		struct subnet subnets[30];
 		size_t count = 0;
 		unsigned probes = 0;
@@ -559,8 +560,10 @@ static void addresses_as_a_search_finds_them(void **state)
 			subnet->address.bytes[12] = (uint8_t)(next_random(&seed) % 4 << 6);
 			subnet->address.bytes[15] = (uint8_t)(next_random(&seed) % 4);
 			subnet_mask(&subnet->address, subnet->bits);
-			if (prefix_index_get(&index, subnet, 80) == NULL)
-				assert_int_equal(prefix_index_add(&index, &subnets[count++], 80, subnet), 0);
+			if (prefix_index_get(&index, &subnet->address, subnet->bits, 80) == NULL) {
+				assert_int_equal(prefix_index_add(&index, &subnet->address, subnet->bits, 80, subnet), 0);
+				count++;
+			}
 		}
 		for (int i = 0; i < 200; i++) {
 			struct address address = {{[12] = (uint8_t)(next_random(&seed) % 4 << 6), [15] = (uint8_t)(next_random(&seed) % 4)}};

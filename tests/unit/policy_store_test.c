@@ -152,7 +152,7 @@ static void snapshots_outlive_the_store(void **state)
 	policy_decide(old, &facts, &d);
 	assert_int_equal(d.action, POLICY_ROUTE);
 	assert_string_equal(d.cluster->host, "a.org");
-	assert_string_equal(d.cluster->entry->hosts.items[0], "a.org");
+	assert_string_equal(d.cluster->resource->service_entry->hosts.items[0], "a.org");
 	policy_unref(old);
 }
 
@@ -408,7 +408,7 @@ static void ten_thousand_entries_are_small(void **state)
 	fixture_put(&f, "many.yaml", text);
 	fixture_build(&f);
 	size = policy_size(f.policy) + f.policy->batches[0]->arena.total +
-	       f.policy->batches[0]->capacity * sizeof *f.policy->batches[0]->entries +
+	       f.policy->batches[0]->capacity * sizeof *f.policy->batches[0]->resources +
 	       f.store.files[0].count * sizeof *f.store.files[0].items;
 	print_message("# 10,000 entries: %zu bytes, %zu of them the snapshot's own\n", size, policy_size(f.policy));
 	assert_true(size < 10u << 20);
