@@ -206,7 +206,7 @@ static int find_group(struct builder *b, const struct store_item *item, const ch
 /* A second entry for a host and port adds something only where it is told apart by addresses of its own. */
 static bool is_apart(const struct service_entry *entry, const struct service_port *port)
 {
-	return entry->addresses.count > 0 && service_protocol_is_tcp(port->protocol);
+	return entry->subnet_count > 0 && service_protocol_is_tcp(port->protocol);
 }
 
 static int add_cluster(struct builder *b, const struct store_item *item, struct build_group *group,

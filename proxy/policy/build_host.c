@@ -150,9 +150,9 @@ static int add_by_address(struct builder *b, struct prefix_index *addresses, str
 	const struct service_entry *entry = host->cluster->resource->service_entry;
 	int rc = 0;
 
-	if (entry->addresses.count == 0)
+	if (entry->subnet_count == 0)
 		return add_by_endpoints(b, addresses, names, host, resolve);
-	for (size_t i = 0; i < entry->addresses.count && rc == 0; i++)
+	for (size_t i = 0; i < entry->subnet_count && rc == 0; i++)
 		rc = add_range(b, addresses, &entry->subnets[i].address, entry->subnets[i].bits, host);
 	return rc;
 }
@@ -177,7 +177,7 @@ static int add_address_names(struct builder *b, struct policy_host *host)
 	const struct policy_cluster *cluster = host->cluster;
 	int rc = 0;
 
-	for (size_t i = 0; i < cluster->resource->service_entry->addresses.count && rc == 0; i++) {
+	for (size_t i = 0; i < cluster->resource->service_entry->subnet_count && rc == 0; i++) {
 		const struct subnet *subnet = &cluster->resource->service_entry->subnets[i];
 		char text[ADDRESS_TEXT_SIZE];
 		const char *name;
@@ -199,7 +199,7 @@ static bool is_http2(enum service_protocol protocol)
 /* Whether what its host resolves to is what the application dials. */
 static bool has_own_name(const struct policy_cluster *cluster)
 {
-	if (cluster->resource->service_entry->addresses.count > 0)
+	if (cluster->resource->service_entry->subnet_count > 0)
 		return false;
 	for (uint32_t i = 0; i < cluster->endpoint_count; i++)
 		if (cluster->endpoints[i].name != NULL && strcmp(cluster->endpoints[i].name, cluster->host) == 0)
@@ -258,7 +258,7 @@ static int put_tls(struct builder *b, const struct policy_cluster *cluster)
 
 	if (host != NULL)
 		rc = set_streams(b, BUILD_TLS, find_service(b, BUILD_TLS, cluster->host), host);
-	for (size_t i = 0; i < entry->addresses.count && rc == 0; i++)
+	for (size_t i = 0; i < entry->subnet_count && rc == 0; i++)
 		if (entry->subnets[i].bits == SUBNET_BITS_MAX)
 			rc = add_range(b, &b->policy->addresses, &entry->subnets[i].address, SUBNET_BITS_MAX, host);
 	if (rc == 0 && host->rules != NULL)

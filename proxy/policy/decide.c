@@ -83,7 +83,7 @@ static void decide_unknown(struct state *s)
 
 static bool is_declared_address(const struct service_entry *entry, const struct address *address)
 {
-	for (size_t i = 0; i < entry->addresses.count; i++)
+	for (size_t i = 0; i < entry->subnet_count; i++)
 		if (subnet_contains(&entry->subnets[i], address))
 			return true;
 	return false;
@@ -139,7 +139,7 @@ static bool is_allowed_address(const struct policy_host *host, const struct addr
 {
 	const struct service_entry *entry = host->cluster->resource->service_entry;
 
-	return entry->addresses.count == 0 || is_declared_address(entry, address);
+	return entry->subnet_count == 0 || is_declared_address(entry, address);
 }
 
 /* --- requests */

@@ -247,16 +247,24 @@ int reader_word(struct reader *r, const struct node *node, const char *const *wo
 	return otherwise;
 }
 
-void reader_text(struct reader *r, const struct node *node, void *target)
+const char *reader_scalar(struct reader *r, const struct node *node)
 {
-	const char **text = target;
-
 	if (node->type != NODE_SCALAR)
 		reader_error(r, "", "must be a string");
 	else if (node_meaning(node) != NODE_TEXT)
 		reader_error(r, "", "must be a string: put %.100s in quotes", node->text);
 	else
-		*text = reader_copy(r, node->text);
+		return node->text;
+	return NULL;
+}
+
+void reader_text(struct reader *r, const struct node *node, void *target)
+{
+	const char *scalar = reader_scalar(r, node);
+	const char **text = target;
+
+	if (scalar != NULL)
+		*text = reader_copy(r, scalar);
 }
 
 void reader_texts(struct reader *r, const struct node *node, void *target)

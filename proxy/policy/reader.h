@@ -116,6 +116,9 @@ void *reader_new(struct reader *r, const struct node *node, size_t size, reader_
 /* The place of a text among words, exactly; `otherwise` after an error that lists them. */
 int reader_word(struct reader *r, const struct node *node, const char *const *words, size_t count, int otherwise);
 
+/* The text of a string, which belongs to the tree; NULL after an error. */
+const char *reader_scalar(struct reader *r, const struct node *node);
+
 /* Reading functions for plain types. */
 void reader_text(struct reader *r, const struct node *node, void *target);     /* const char * */
 void reader_texts(struct reader *r, const struct node *node, void *target);    /* struct texts */

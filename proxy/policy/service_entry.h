@@ -22,8 +22,7 @@ enum service_protocol {
 	SERVICE_MYSQL,
 	SERVICE_REDIS,
 	SERVICE_UDP,
-	SERVICE_PROTOCOL_COUNT,
-	SERVICE_UNSUPPORTED = SERVICE_PROTOCOL_COUNT
+	SERVICE_PROTOCOL_COUNT
 } __attribute__((packed));
 
 enum service_resolution {
@@ -36,10 +35,9 @@ enum service_resolution {
 
 struct service_port {
 	const char *name;
-	const char *protocol_text; /* as written */
-	enum service_protocol protocol;
 	int32_t number;
 	int32_t target_port; /* 0: the same */
+	enum service_protocol protocol;
 };
 
 struct service_endpoint_port {
@@ -57,21 +55,23 @@ struct service_endpoint {
 
 /* There are thousands of them: SERVICE_ENTRY_SIZE_MAX. */
 struct service_entry {
-	struct texts hosts; /* small letters, without a dot at the end */
-	struct texts addresses;
-	struct subnet *subnets; /* the addresses; as many */
+	struct texts hosts;     /* small letters, without a dot at the end */
+	struct subnet *subnets; /* addresses */
 	struct service_port *ports;
 	struct service_endpoint *endpoints;
 	struct texts export_to;
-	const struct pairs *selector; /* workloadSelector.labels; NULL: none */
+	uint16_t subnet_count;
 	uint16_t port_count;
 	uint16_t endpoint_count;
 	enum service_resolution resolution;
-	bool external; /* location */
+	bool is_external : 1;    /* location */
+	bool has_range : 1;      /* one of the addresses is written with the length of a prefix */
+	bool has_selector : 1;   /* workloadSelector */
+	bool selects_labels : 1; /* and it names some */
 };
 
 /* Bytes of an entry without what it points to. */
-#define SERVICE_ENTRY_SIZE_MAX 88u
+#define SERVICE_ENTRY_SIZE_MAX 64u
 
 /* Hosts, addresses and ports of one entry, as in Kubernetes' schema of it. */
 #define SERVICE_ENTRY_ITEM_MAX 256u
