@@ -19,6 +19,7 @@ struct control {
 	struct configuration_source *source; /* borrowed; NULL: there is none */
 	struct resolver *resolver;           /* borrowed; NULL: there is none */
 	int64_t scanned; /* monotonic milliseconds */
+	int64_t trims_at; /* the same: when memory goes back to the kernel; INT64_MAX: not yet */
 	bool scan_failed; /* which was said */
 	bool log_follows; /* accessLogFile says where the log is, not --access-log */
 };
@@ -33,8 +34,8 @@ void control_init(struct control *control, struct metrics *metrics, struct sink 
 int control_open(struct control *control, const struct options *options, struct error *e);
 
 /*
- * SIGHUP opens the access log anew; the configuration's files are looked at twice a second; SIGTERM, SIGINT and POST /quitquitquit begin the drain. Returns when every worker has
- * drained.
+ * SIGHUP opens the access log anew; the configuration's files are looked at twice a second; SIGTERM, SIGINT and
+ * POST /quitquitquit begin the drain. Returns when every worker has drained.
  */
 void control_run(struct control *control, struct worker *workers, uint32_t worker_count);
 
