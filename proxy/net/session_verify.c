@@ -26,13 +26,13 @@ static bool find_host(const struct session *session, char out[NAME_LENGTH_MAX + 
 bool session_verify(struct connection *connection, struct connection_context *context, enum http_event *ret_event)
 {
 	struct session *session = connection->session;
-	bool enforced = session->decision.verify == MESH_VERIFY_ENFORCE;
+	bool enforced = session->request->decision.verify == MESH_VERIFY_ENFORCE;
 	char host[NAME_LENGTH_MAX + 1];
 	bool unknown = false;
 	bool has;
 
 	*ret_event = HTTP_EVENT_NONE;
-	if (session->decision.verify == MESH_VERIFY_OFF)
+	if (session->request->decision.verify == MESH_VERIFY_OFF)
 		return true;
 	has = find_host(session, host) && upstream_is_of(connection, context, host, &unknown);
 	if (unknown && !session->was_asked) {
