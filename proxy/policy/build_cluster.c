@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNIX_PREFIX "unix://"
-
 /* --- DestinationRules */
 
 /* A rule for some pods only has none of its labels wrong. */
@@ -99,9 +97,7 @@ static void fill_endpoint(struct policy_endpoint *out, const char *address, uint
 {
 	out->port = port;
 	out->weight = weight > 0 ? (uint32_t)weight : 1;
-	if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-		out->unix_path = address + strlen(UNIX_PREFIX);
-	else if (address_parse(address, strlen(address), &out->address) < 0)
+	if (address_parse(address, strlen(address), &out->address) < 0)
 		out->name = address;
 }
 
@@ -130,6 +126,8 @@ static int set_endpoints(struct builder *b, struct policy_cluster *cluster, cons
 	for (size_t i = 0; i < count; i++) {
 		const struct service_endpoint *endpoint = &entry->endpoints[i];
 
+		if (service_endpoint_is_unix(endpoint))
+			continue;
 		if (labels == NULL || check_labels_match(labels, &endpoint->labels))
 			fill_endpoint(&endpoints[cluster->endpoint_count++], endpoint->address, endpoint_port(endpoint, port),
 				endpoint->weight);

@@ -134,8 +134,6 @@ static int add_by_endpoints(struct builder *b, struct prefix_index *addresses, s
 	for (uint32_t i = 0; i < cluster->endpoint_count && rc == 0; i++) {
 		const struct policy_endpoint *endpoint = &cluster->endpoints[i];
 
-		if (endpoint->unix_path != NULL)
-			continue;
 		if (endpoint->name != NULL)
 			rc = add_dialled_name(b, names, endpoint->name, host, resolve);
 		else

@@ -18,10 +18,9 @@ enum policy_port {
 	POLICY_PORT_UNSET = 1 << 3 /* an entry without a protocol; HTTP and TCP are set, too */
 };
 
-/* Where to dial: an address, a name to resolve, or the path of a Unix socket. */
+/* Where to dial: an address, or a name to resolve. */
 struct policy_endpoint {
-	const char *name;      /* NULL: it is an address */
-	const char *unix_path; /* NULL: it is none */
+	const char *name; /* NULL: it is an address */
 	struct address address;
 	uint16_t port;
 	uint32_t weight;

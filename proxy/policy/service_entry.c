@@ -54,6 +54,11 @@ bool service_protocol_is_tcp(enum service_protocol protocol)
 	return protocol >= SERVICE_TCP && protocol <= SERVICE_REDIS;
 }
 
+bool service_endpoint_is_unix(const struct service_endpoint *endpoint)
+{
+	return strncmp(endpoint->address, SERVICE_UNIX_PREFIX, strlen(SERVICE_UNIX_PREFIX)) == 0;
+}
+
 const char *service_resolution_name(enum service_resolution resolution)
 {
 	return resolutions[resolution];

@@ -40,13 +40,16 @@ struct service_port {
 	enum service_protocol protocol;
 };
 
+/* How the address of a Unix socket begins. */
+#define SERVICE_UNIX_PREFIX "unix://"
+
 struct service_endpoint_port {
 	const char *name;
 	int32_t number;
 };
 
 struct service_endpoint {
-	const char *address; /* IP, name, or "unix:///path" */
+	const char *address; /* IP, name, or "unix:///path", which is not dialled */
 	struct service_endpoint_port *ports;
 	size_t port_count;
 	struct pairs labels;
@@ -80,6 +83,9 @@ struct service_entry {
 bool service_protocol_is_http(enum service_protocol protocol);
 bool service_protocol_is_tls(enum service_protocol protocol);
 bool service_protocol_is_tcp(enum service_protocol protocol);
+
+/* Whether an endpoint is a Unix socket. The proxy's sandbox has sockets of IP alone: nobody dials it. */
+bool service_endpoint_is_unix(const struct service_endpoint *endpoint);
 
 /* The resolution's name. */
 const char *service_resolution_name(enum service_resolution resolution);

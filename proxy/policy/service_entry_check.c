@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define UNIX_PREFIX "unix://"
-
 static bool is_dns(const struct service_entry *entry)
 {
 	return entry->resolution == SERVICE_DNS || entry->resolution == SERVICE_DNS_ROUND_ROBIN;
@@ -126,7 +124,7 @@ static void check_endpoint_ports(struct reader *r, const struct service_entry *e
 static void check_unix_endpoint(struct reader *r, const struct service_entry *entry,
 	const struct service_endpoint *endpoint)
 {
-	const char *path = endpoint->address + strlen(UNIX_PREFIX);
+	const char *path = endpoint->address + strlen(SERVICE_UNIX_PREFIX);
 
 	if (*path == '\0')
 		reader_error(r, "address", "unix address must not be empty");
@@ -136,6 +134,7 @@ static void check_unix_endpoint(struct reader *r, const struct service_entry *en
 		reader_error(r, "ports", "unix endpoint %s must not include ports", endpoint->address);
 	if (entry->port_count != 1)
 		reader_error(r, "", "exactly 1 service port required for unix endpoints");
+	reader_warn(r, "address", "unix sockets are not supported, the proxy opens sockets of IP alone: this endpoint is not used");
 }
 
 static void check_static_endpoint(struct reader *r, const struct service_entry *entry,
@@ -143,7 +142,7 @@ static void check_static_endpoint(struct reader *r, const struct service_entry *
 {
 	if (*endpoint->address == '\0')
 		reader_error(r, "", "address is required");
-	else if (strncmp(endpoint->address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+	else if (service_endpoint_is_unix(endpoint))
 		check_unix_endpoint(r, entry, endpoint);
 	else if (!is_address(endpoint->address))
 		reader_error(r, "address", "endpoint address \"%s\" is not a valid IP address", endpoint->address);
