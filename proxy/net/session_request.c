@@ -145,13 +145,15 @@ static int make_text(struct session_request *request, const struct policy_facts 
 	return 0;
 }
 
-static int make_route(struct session_request *request, const struct policy_facts *facts)
+/* `operation` is memory for a text that may be needed. */
+static int make_route(struct session_request *request, const struct policy_facts *facts,
+	char operation[POLICY_OPERATION_SIZE])
 {
 	const struct policy_decision *decision = &request->decision;
 	int rc = make_operations(request);
 
 	request->route.authority = text_of(decision->authority);
-	request->route.decorator = text_of(decision->operation);
+	request->route.decorator = text_of(policy_operation(decision, operation));
 	request->route.timeout = (uint64_t)(decision->timeout / 1000000);
 	if (decision->retries != NULL && decision->retries->per_try_timeout.is_set)
 		request->route.timeout = (uint64_t)(decision->retries->per_try_timeout.nanoseconds / 1000000);
@@ -216,15 +218,18 @@ static enum http_event route(struct connection *connection, struct connection_co
 	const struct policy_facts *facts)
 {
 	struct session *session = connection->session;
+	char operation[POLICY_OPERATION_SIZE];
 	enum http_event event;
 
-	if (make_route(session->request, facts) < 0)
+	if (make_route(session->request, facts, operation) < 0)
 		return HTTP_EVENT_NO_MEMORY;
 	if (context->io->request.authority.data == NULL && session->request->route.authority.data == NULL) {
 		context->io->request.problem = HTTP_NO_HOST;
 		return http_exchange_refuse(&session->exchange, context->io);
 	}
 	event = http_exchange_route(&session->exchange, context->io, &session->request->route, true);
+	/* It is in the head now. */
+	session->request->route.decorator = text_of(NULL);
 	if (event != HTTP_EVENT_NONE)
 		return event;
 	if (session->request->decision.fault_delay == 0)

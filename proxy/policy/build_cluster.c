@@ -161,8 +161,7 @@ static struct policy_cluster *new_cluster(struct builder *b, const char *host, c
 	cluster->subset = subset;
 	cluster->port = port;
 	cluster->name = arena_format(&b->policy->arena, "outbound|%u|%s|%s", port, subset, host);
-	cluster->operation = arena_format(&b->policy->arena, "%s:%u/*", host, port);
-	return cluster->name != NULL && cluster->operation != NULL ? cluster : NULL;
+	return cluster->name != NULL ? cluster : NULL;
 }
 
 static int make_cluster(struct builder *b, const struct store_item *item, const char *host, const struct service_port *port,

@@ -96,9 +96,6 @@ static const char *describe(struct builder *b, const struct policy_route *route,
 		star = "*";
 	} else if (uri != NULL && (uri->type == MATCH_EXACT || uri->type == MATCH_REGEX)) {
 		path = uri->text;
-	} else if (single) {
-		return *route->shares.items[0].cluster->subset == '\0' ? route->shares.items[0].cluster->operation :
-			arena_format(&b->policy->arena, "%s:%u/*", host, number);
 	}
 	return arena_format(&b->policy->arena, "%s:%u%s%s", host, number, path, star);
 }

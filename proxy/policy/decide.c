@@ -13,7 +13,6 @@
 
 #include "proxy/policy/check.h"
 #include "proxy/policy/match.h"
-#include "proxy/policy/name.h"
 
 #include <string.h>
 
@@ -235,7 +234,8 @@ static void follow_route(struct state *s, const struct policy_route *route)
 		return;
 	}
 	route_to(s, share->cluster);
-	d->operation = s->policy->tracing ? route->operation : NULL;
+	d->is_traced = s->policy->tracing;
+	d->operation = route->operation;
 	d->timeout = rule->timeout.is_set ? rule->timeout.nanoseconds : 0;
 	d->retries = rule->retries != NULL ? rule->retries : &route_default_retries;
 	if (d->retries->attempts == 0)
@@ -250,7 +250,7 @@ static void route_request(struct state *s, const struct policy_host *host)
 	if (rules == NULL) {
 		route_to(s, host->cluster);
 		d->route_name = "default";
-		d->operation = s->policy->tracing ? host->cluster->operation : NULL;
+		d->is_traced = s->policy->tracing;
 		d->retries = &route_default_retries;
 		return;
 	}
@@ -264,6 +264,29 @@ static void route_request(struct state *s, const struct policy_host *host)
 	}
 	d->action = POLICY_NO_ROUTE;
 	d->status = STATUS_NO_ROUTE;
+}
+
+/* Every request asks for it, and few have the same: it is cheaper to write than to keep. */
+const char *policy_operation(const struct policy_decision *decision, char out[POLICY_OPERATION_SIZE])
+{
+	char digits[sizeof "65535"];
+	char *digit = digits + sizeof digits;
+	size_t length;
+	unsigned port;
+
+	if (!decision->is_traced || decision->operation != NULL)
+		return decision->is_traced ? decision->operation : NULL;
+	port = decision->cluster->port;
+	do
+		*--digit = (char)('0' + port % 10);
+	while ((port /= 10) > 0);
+	length = strnlen(decision->cluster->host, NAME_LENGTH_MAX);
+	memcpy(out, decision->cluster->host, length);
+	out[length++] = ':';
+	memcpy(out + length, digit, (size_t)(digits + sizeof digits - digit));
+	length += (size_t)(digits + sizeof digits - digit);
+	memcpy(out + length, "/*", sizeof "/*");
+	return out;
 }
 
 /* --- finding the host */

@@ -27,7 +27,7 @@ struct policy_endpoint {
 };
 
 /* Bytes of a cluster, and of its place in an index: there are tens of thousands of them. */
-#define POLICY_CLUSTER_SIZE_MAX 80u
+#define POLICY_CLUSTER_SIZE_MAX 72u
 #define POLICY_HOST_SIZE_MAX 16u
 
 /* A host's port, as a ServiceEntry declares it. */
@@ -35,7 +35,6 @@ struct policy_cluster {
 	const char *name; /* "outbound|80||httpbin.org" */
 	const char *host;
 	const char *subset;    /* "": none */
-	const char *operation; /* host, port and path as x-envoy-decorator-operation tells them */
 	const struct resource *resource; /* the ServiceEntry */
 	const struct policy_endpoint *endpoints; /* none with resolution NONE: the application's destination is dialled */
 	struct traffic_policy traffic;
@@ -67,7 +66,7 @@ struct policy_route {
 	const struct http_match *match; /* NULL: every request */
 	struct policy_shares shares;
 	const char *name;        /* NULL: none */
-	const char *operation;   /* NULL: nothing is sent on */
+	const char *operation;   /* x-envoy-decorator-operation; NULL: nothing is sent on */
 	uint16_t missing_status; /* where the chosen destination is not declared */
 };
 

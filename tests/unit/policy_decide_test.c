@@ -147,12 +147,15 @@ static void check_known(const struct decision_case *c, const struct policy_decis
 	if (d->whole != c->whole || d->verify != c->verify || d->would_block)
 		fail_msg("%s: whole %d, verify %d", c->what, d->whole, d->verify);
 	if (c->protocol == POLICY_HTTP && !c->whole) {
+		char operation[POLICY_OPERATION_SIZE];
+
 		assert_string_equal(d->route_name, "default");
-		assert_string_equal(d->operation, d->cluster->operation);
+		(void)snprintf(operation, sizeof operation, "%s:%u/*", d->cluster->host, d->cluster->port);
+		fixture_expect_operation(d, operation);
 		assert_ptr_equal(d->retries, &route_default_retries);
 	} else {
 		assert_null(d->route_name);
-		assert_null(d->operation);
+		fixture_expect_operation(d, NULL);
 		assert_null(d->retries);
 	}
 	assert_int_equal(d->timeout, 0);
@@ -177,7 +180,7 @@ static void check_unknown(const struct decision_case *c, const struct policy_dec
 		assert_null(d->route_name);
 	else
 		assert_string_equal(d->route_name, route);
-	assert_null(d->operation);
+	fixture_expect_operation(d, NULL);
 	assert_null(d->retries);
 	if (http && mode == MESH_REGISTRY_ONLY)
 		assert_int_equal(d->status, 502);
@@ -222,7 +225,6 @@ static void clusters_say_where_to_dial(void **state)
 	assert_int_equal(cluster->endpoint_count, 1);
 	assert_string_equal(cluster->endpoints[0].name, "httpbin.org");
 	assert_int_equal(cluster->endpoints[0].port, 80);
-	assert_string_equal(cluster->operation, "httpbin.org:80/*");
 	cluster = fixture_cluster(&f, "outbound|5432||db.example.org");
 	assert_int_equal(cluster->endpoint_count, 2);
 	assert_null(cluster->endpoints[0].name);
@@ -384,13 +386,13 @@ static void the_task(void **state)
 	fixture_build(&f);
 	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_string_equal(d.route_name, "default");
-	assert_string_equal(d.operation, "httpbin.org:80/*");
+	fixture_expect_operation(&d, "httpbin.org:80/*");
 	assert_int_equal(d.timeout, 0);
 	fixture_put(&f, "service.yaml", service);
 	fixture_build(&f);
 	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_null(d.route_name);
-	assert_string_equal(d.operation, "httpbin.org:80/*");
+	fixture_expect_operation(&d, "httpbin.org:80/*");
 	assert_string_equal(d.cluster_name, "outbound|80||httpbin.org");
 	assert_int_equal(d.timeout, 3000000000);
 	assert_true(store_remove(&f.store, "service.yaml"));
@@ -449,7 +451,7 @@ static void tracing_may_be_off(void **state)
 	fixture_put(&f, "entries.yaml", entries);
 	fixture_build(&f);
 	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/", &d);
-	assert_null(d.operation);
+	fixture_expect_operation(&d, NULL);
 	fixture_end(&f);
 }
 
