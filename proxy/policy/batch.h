@@ -15,9 +15,8 @@
 struct batch {
 	struct arena arena;
 	const char *path;
-	struct resource *resources; /* owned; in the file's order */
+	struct resource *resources; /* in the arena; in the file's order */
 	size_t count;
-	size_t capacity;
 	bool has_unreadable; /* a document could not be read so far that its name is known */
 	_Atomic unsigned references;
 };

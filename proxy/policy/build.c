@@ -315,7 +315,8 @@ static void fit(struct builder *b)
 	key_index_fit(&policy->addresses.keys);
 	key_index_fit(&policy->http_addresses.keys);
 	policy->resolve = array_fit(policy->resolve, policy->resolve_count, &b->resolve_capacity, sizeof *policy->resolve);
-	policy->clusters = array_fit(policy->clusters, policy->cluster_count, &b->cluster_capacity, sizeof *policy->clusters);
+	policy->clusters = array_fit(policy->clusters, policy->cluster_count, &b->cluster_capacity,
+		sizeof(struct policy_cluster *));
 }
 
 static int build(struct builder *b, const struct store *store)

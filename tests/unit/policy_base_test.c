@@ -442,6 +442,59 @@ static void hosts_are_found(void **state)
 	host_index_free(&index);
 }
 
+/* What is taken out of an arena is zero, and stays where it is. */
+static void fill(struct arena *arena, size_t count, size_t size, unsigned char **out)
+{
+	for (size_t i = 0; i < count; i++) {
+		out[i] = arena_alloc(arena, size);
+		assert_non_null(out[i]);
+		for (size_t j = 0; j < size; j++)
+			assert_int_equal(out[i][j], 0);
+		memset(out[i], (int)(1 + i % 255), size);
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_true(out[i][0] == 1 + i % 255 && out[i][size - 1] == 1 + i % 255);
+}
+
+static void arenas_are_small(void **state)
+{
+	static unsigned char *places[1000];
+	struct arena arena = {.pieces = NULL};
+
+	(void)state;
+	fill(&arena, COUNT(places), 100, places);
+	/* Objects are aligned to 8 bytes; an eighth may be unused. */
+	assert_in_range(arena.total, 104000, 117000);
+	fill(&arena, 3, 40000, places);
+	fill(&arena, 10, 100, places);
+	arena_free(&arena);
+	assert_int_equal(arena.total, 0);
+	fill(&arena, 1, 1, places);
+	assert_in_range(arena.total, 1, ARENA_PIECE_MIN);
+	arena_free(&arena);
+}
+
+static void an_arena_is_cleared(void **state)
+{
+	struct arena arena = {.first = 4096};
+	unsigned char *places[64];
+
+	(void)state;
+	for (size_t round = 0; round < 3; round++) {
+		size_t total;
+
+		fill(&arena, 30, 100, places);
+		total = arena.total;
+		arena_clear(&arena);
+		assert_int_equal(arena.total, total);
+		fill(&arena, 64, 100, places);
+		assert_true(arena.total > total);
+		arena_clear(&arena);
+		assert_int_equal(arena.total, 0);
+	}
+	arena_free(&arena);
+}
+
 static void addresses_are_found(void **state)
 {
 	static const char *const ranges[] = {"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "2001:db8::/32", "0.0.0.0/0"};
@@ -595,6 +648,8 @@ int main(void)
 		cmocka_unit_test(bombs_are_refused),
 		cmocka_unit_test(files_are_cut_into_documents),
 		cmocka_unit_test(hosts_are_found),
+		cmocka_unit_test(arenas_are_small),
+		cmocka_unit_test(an_arena_is_cleared),
 		cmocka_unit_test(addresses_are_found),
 		cmocka_unit_test(hosts_as_a_search_finds_them),
 		cmocka_unit_test(addresses_as_a_search_finds_them),
