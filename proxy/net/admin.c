@@ -54,8 +54,6 @@ static void write_endpoint(FILE *out, const struct policy_endpoint *endpoint)
 
 	if (endpoint->name != NULL)
 		json_write_string(out, endpoint->name);
-	else if (endpoint->unix_path != NULL)
-		json_write_string(out, endpoint->unix_path);
 	else
 		json_write_string(out, endpoint_format(text, &at));
 }
@@ -65,7 +63,7 @@ static void write_cluster(FILE *out, const struct policy_cluster *cluster)
 	(void)fputc('{', out);
 	write_text(out, "name", cluster->name);
 	(void)fputc(',', out);
-	write_text(out, "namespace", cluster->namespace_);
+	write_text(out, "namespace", cluster->resource->namespace_);
 	(void)fputc(',', out);
 	write_text(out, "resolution", service_resolution_name(cluster->resolution));
 	(void)fprintf(out, ",\"targetPort\":%u,\"endpoints\":[", cluster->target_port);
@@ -132,7 +130,7 @@ void admin_write_clusters(struct configuration_source *source, struct resolver *
 
 			if (endpoint->name != NULL)
 				write_answer(out, cluster, endpoint, resolver);
-			else if (endpoint->unix_path == NULL)
+			else
 				(void)fprintf(out, "%s::%s\n", cluster->name, endpoint_format(text, &at));
 		}
 	}

@@ -260,6 +260,9 @@ static void look(struct connection *connection, struct connection_context *conte
 	}
 	connection->sniff.done = true;
 	if (connection->facts.protocol == FACTS_HTTP) {
+		/* Each request has the version of its own time. */
+		configuration_unref(connection->configuration);
+		connection->configuration = NULL;
 		session_start(connection, context);
 		return;
 	}
@@ -386,6 +389,20 @@ void connection_resolved(struct connection *connection, struct connection_contex
 		go_on(connection, context, &none);
 }
 
+/* What goes on as it would go on under the new configuration lets the old one go. */
+static void take_up(struct connection *connection, struct configuration *configuration,
+	const struct policy_decision *decision)
+{
+	const char *known = connection->facts.cluster;
+
+	if (known == NULL || decision->cluster_name == NULL || strcmp(known, decision->cluster_name) != 0)
+		return;
+	connection->facts.cluster = decision->cluster_name;
+	connection->cluster = decision->cluster;
+	configuration_unref(connection->configuration);
+	connection->configuration = configuration_ref(configuration);
+}
+
 void connection_reconsider(struct connection *connection, struct connection_context *context)
 {
 	struct policy_decision decision;
@@ -393,9 +410,10 @@ void connection_reconsider(struct connection *connection, struct connection_cont
 	if (connection->state != CONNECTION_RELAYING || connection->configuration == NULL)
 		return;
 	decide(connection, context, context->configuration, &decision);
-	if (decision.action != POLICY_BLOCK)
+	if (decision.action != POLICY_BLOCK) {
 		connection->deadline = INT64_MAX;
-	else if (connection->deadline == INT64_MAX) {
+		take_up(connection, context->configuration, &decision);
+	} else if (connection->deadline == INT64_MAX) {
 		connection->deadline = context->now + REVOKE_GRACE;
 		connection_wake(connection, context, connection->deadline);
 	}

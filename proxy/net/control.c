@@ -4,6 +4,7 @@
 #include "proxy/log/warn.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,12 +20,18 @@
 /* Milliseconds between two looks at the configuration's files. */
 #define SCAN_INTERVAL 500
 
+/*
+ * Milliseconds from a new configuration until the memory that making it took, and the one before it, go back to the
+ * kernel: by then the workers use it no more.
+ */
+#define TRIM_AFTER 1000
+
 /* What is polled for beside the status ports. */
 enum { POLL_SIGNALS, POLL_FINISHED, POLL_STATUS };
 
 void control_init(struct control *control, struct metrics *metrics, struct sink *sink)
 {
-	*control = (struct control){.signals = -1, .finished = -1, .sink = sink};
+	*control = (struct control){.signals = -1, .finished = -1, .sink = sink, .trims_at = INT64_MAX};
 	status_init(&control->status, metrics, sink);
 }
 
@@ -137,6 +144,16 @@ static void scan(struct control *control, const struct worker *workers, uint32_t
 	move_log(control);
 	for (uint32_t i = 0; i < worker_count; i++)
 		worker_reconfigure(&workers[i]);
+	control->trims_at = now() + TRIM_AFTER;
+}
+
+/* A snapshot is freed from between others' memory, which malloc would keep for the next one. */
+static void trim(struct control *control)
+{
+	if (now() < control->trims_at)
+		return;
+	control->trims_at = INT64_MAX;
+	(void)malloc_trim(0);
 }
 
 static int timeout_of(const struct control *control)
@@ -150,6 +167,7 @@ void control_run(struct control *control, struct worker *workers, uint32_t worke
 {
 	uint64_t finished = 0;
 
+	control->trims_at = now() + TRIM_AFTER;
 	while (finished < worker_count) {
 		struct pollfd polled[POLL_STATUS + STATUS_POLL_MAX] = {
 			[POLL_SIGNALS] = {.fd = control->signals, .events = POLLIN},
@@ -170,6 +188,7 @@ void control_run(struct control *control, struct worker *workers, uint32_t worke
 			scan(control, workers, worker_count);
 			name_servers_scan(control->name_servers, control->resolver);
 			control->scanned = now();
+			trim(control);
 		}
 		if (control->status.draining || !(ending || control->status.drain_asked))
 			continue;

@@ -21,6 +21,7 @@ struct control {
 	struct name_servers *name_servers;   /* borrowed; with a resolver */
 	struct resolver *resolver;           /* borrowed; NULL: there is none */
 	int64_t scanned; /* monotonic milliseconds */
+	int64_t trims_at; /* the same: when memory goes back to the kernel; INT64_MAX: not yet */
 	bool scan_failed; /* which was said */
 	bool log_follows; /* accessLogFile says where the log is, not --access-log */
 };

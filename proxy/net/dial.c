@@ -24,7 +24,7 @@ static unsigned look(const struct policy_endpoint *endpoint, bool first_only, st
 
 	if (endpoint->name == NULL) {
 		*ret = endpoint->address;
-		return endpoint->unix_path == NULL ? 1 : 0;
+		return 1;
 	}
 	answer = resolver != NULL ? resolver_find(resolver, endpoint->name) : NULL;
 	*unknown |= answer == NULL || answer->state == ANSWER_NONE;

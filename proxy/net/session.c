@@ -11,6 +11,7 @@
 #include "proxy/http/date.h"
 #include "proxy/net/upstream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 
 /* Full buffers that one event may move. */
 #define READ_BUDGET 4
+
+static_assert(sizeof(struct session) <= SESSION_SIZE_MAX, "an idle session is small");
 
 static void handle(struct connection *connection, struct connection_context *context, enum http_event event);
 
@@ -88,13 +91,13 @@ static void flush(struct connection *connection, struct connection_context *cont
 	if (is_alive(connection))
 		flush_side(connection, context, false);
 	http_io_reset(context->io);
-	if (!is_alive(connection) || session->began == 0 || !http_exchange_has_request(&session->exchange))
+	if (!is_alive(connection) || session->request == NULL || !http_exchange_has_request(&session->exchange))
 		return;
 	/* Both clocks start when the whole request is there, and has gone. */
 	if (session->whole_at == 0) {
 		session->whole_at = context->now;
-		if (session->decision.timeout > 0) {
-			session->deadline = context->now + session->decision.timeout / 1000000;
+		if (session->request->decision.timeout > 0) {
+			session->deadline = context->now + session->request->decision.timeout / 1000000;
 			connection_wake(connection, context, session->deadline);
 		}
 	}
@@ -493,9 +496,7 @@ void session_free(struct connection *connection)
 		return;
 	http_exchange_free(&session->exchange);
 	tls_stream_free(session->tls);
-	configuration_unref(session->configuration);
-	free(session->operations);
-	free(session->text);
+	session_free_request(session);
 	free(session->left);
 	free(session);
 	connection->session = NULL;

@@ -15,11 +15,25 @@
 #include "proxy/net/connection.h"
 #include "proxy/policy/decide.h"
 
+/* Bytes that an idle session takes. */
+#define SESSION_SIZE_MAX 216u
+
 /* Bytes of a reason why connecting failed. */
 #define SESSION_REASON_SIZE 128
 
 enum session_pause { SESSION_GOES_ON, SESSION_DELAYED, SESSION_BACKS_OFF };
 
+/* What was decided about a request, and what follows from it. */
+struct session_request {
+	struct configuration *configuration; /* reference */
+	struct policy_decision decision;
+	struct http_forward route;
+	struct http_operation *operations; /* owned */
+	char *text;                        /* owned: what a rewrite or a redirect makes */
+	char reason[SESSION_REASON_SIZE];  /* why connecting failed */
+};
+
+/* What a connection keeps between two requests is as little as it can be: thousands are idle. */
 struct session {
 	struct http_exchange exchange;
 	char *left; /* owned: bytes of the client's that were read and not taken */
@@ -28,11 +42,7 @@ struct session {
 	bool is_ending;    /* the client's connection ends when everything is written */
 	int64_t ends_at;   /* at the latest, then */
 	/* of the request */
-	struct configuration *configuration; /* reference */
-	struct policy_decision decision;
-	struct http_forward route;
-	struct http_operation *operations; /* owned */
-	char *text;                        /* owned: what a rewrite or a redirect makes */
+	struct session_request *request; /* owned; NULL: none has come whole */
 	int64_t began;      /* monotonic milliseconds: its first byte; 0: there is none */
 	int64_t started;    /* the same of real time */
 	int64_t whole_at;   /* all of it had come; 0: not yet */
@@ -48,7 +58,6 @@ struct session {
 	bool is_connecting;
 	bool is_reused; /* its connection has carried another request */
 	int64_t try_deadline; /* per-try timeout, or of connecting; INT64_MAX: none */
-	char reason[SESSION_REASON_SIZE];
 	/* the upstream's connection, which stays for the next request */
 	bool is_attached;
 	struct tls_stream *tls; /* owned; NULL: it is spoken to in the clear */
@@ -80,6 +89,9 @@ enum http_event session_take_request(struct connection *connection, struct conne
 
 /* session_request.c: a fault's delay is over. */
 enum http_event session_end_delay(struct connection *connection, struct connection_context *context);
+
+/* session_request.c: frees what belongs to the request, if there is one. */
+void session_free_request(struct session *session);
 
 /* session_request.c: the request has its outcome. Logs it and makes ready for the next one. */
 void session_finish_request(struct connection *connection, struct connection_context *context);

@@ -105,9 +105,9 @@ static size_t put_operations(struct http_operation *out, const struct header_ope
 }
 
 /* The operations of all that apply, the request's first. Returns 0 or -ENOMEM. */
-static int make_operations(struct session *session)
+static int make_operations(struct session_request *request)
 {
-	const struct policy_decision *decision = &session->decision;
+	const struct policy_decision *decision = &request->decision;
 	size_t total = 0;
 	size_t n = 0;
 
@@ -115,49 +115,51 @@ static int make_operations(struct session *session)
 		total += count_operations(&decision->headers[i]->request) + count_operations(&decision->headers[i]->response);
 	if (total == 0)
 		return 0;
-	session->operations = calloc(total, sizeof *session->operations);
-	if (session->operations == NULL)
+	request->operations = calloc(total, sizeof *request->operations);
+	if (request->operations == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < decision->header_count; i++)
-		n += put_operations(session->operations + n, &decision->headers[i]->request);
-	session->route.request = (struct http_operations){session->operations, n};
+		n += put_operations(request->operations + n, &decision->headers[i]->request);
+	request->route.request = (struct http_operations){request->operations, n};
 	for (size_t i = 0; i < decision->header_count; i++)
-		n += put_operations(session->operations + n, &decision->headers[i]->response);
-	session->route.response =
-		(struct http_operations){session->operations + session->route.request.count, n - session->route.request.count};
+		n += put_operations(request->operations + n, &decision->headers[i]->response);
+	request->route.response =
+		(struct http_operations){request->operations + request->route.request.count, n - request->route.request.count};
 	return 0;
 }
 
 /* A text that a function writes, in memory of its own. Returns 0, or -ENOMEM, or -ENOSPC. */
-static int make_text(struct session *session, const struct policy_facts *facts,
+static int make_text(struct session_request *request, const struct policy_facts *facts,
 	int (*write)(const struct policy_decision *, const struct policy_facts *, char *, size_t), struct http_text *ret)
 {
 	char text[TEXT_SIZE];
-	int length = write(&session->decision, facts, text, sizeof text);
+	int length = write(&request->decision, facts, text, sizeof text);
 
 	if (length < 0)
 		return length;
-	session->text = malloc((size_t)length + 1);
-	if (session->text == NULL)
+	request->text = malloc((size_t)length + 1);
+	if (request->text == NULL)
 		return -ENOMEM;
-	memcpy(session->text, text, (size_t)length);
-	*ret = (struct http_text){session->text, (size_t)length};
+	memcpy(request->text, text, (size_t)length);
+	*ret = (struct http_text){request->text, (size_t)length};
 	return 0;
 }
 
-static int make_route(struct session *session, const struct policy_facts *facts)
+/* `operation` is memory for a text that may be needed. */
+static int make_route(struct session_request *request, const struct policy_facts *facts,
+	char operation[POLICY_OPERATION_SIZE])
 {
-	const struct policy_decision *decision = &session->decision;
-	int rc = make_operations(session);
+	const struct policy_decision *decision = &request->decision;
+	int rc = make_operations(request);
 
-	session->route.authority = text_of(decision->authority);
-	session->route.decorator = text_of(decision->operation);
-	session->route.timeout = (uint64_t)(decision->timeout / 1000000);
+	request->route.authority = text_of(decision->authority);
+	request->route.decorator = text_of(policy_operation(decision, operation));
+	request->route.timeout = (uint64_t)(decision->timeout / 1000000);
 	if (decision->retries != NULL && decision->retries->per_try_timeout.is_set)
-		session->route.timeout = (uint64_t)(decision->retries->per_try_timeout.nanoseconds / 1000000);
+		request->route.timeout = (uint64_t)(decision->retries->per_try_timeout.nanoseconds / 1000000);
 	if (rc == 0 && decision->rewrite != NULL) {
-		rc = make_text(session, facts, rewrite_path, &session->route.path);
-		session->route.path_cut = facts->path_length;
+		rc = make_text(request, facts, rewrite_path, &request->route.path);
+		request->route.path_cut = facts->path_length;
 	}
 	return rc;
 }
@@ -182,14 +184,14 @@ static enum http_event reply(struct connection *connection, struct connection_co
 	const struct policy_facts *facts)
 {
 	struct session *session = connection->session;
-	struct http_reply answer = reply_of(&session->decision);
+	struct http_reply answer = reply_of(&session->request->decision);
 
-	if (session->decision.action == POLICY_REDIRECT &&
-		make_text(session, facts, rewrite_location, &answer.location) < 0)
+	if (session->request->decision.action == POLICY_REDIRECT &&
+		make_text(session->request, facts, rewrite_location, &answer.location) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	if (make_operations(session) < 0)
+	if (make_operations(session->request) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	answer.operations = &session->route.response;
+	answer.operations = &session->request->route.response;
 	return http_exchange_reply(&session->exchange, context->io, &answer);
 }
 
@@ -197,8 +199,8 @@ static enum http_event reply(struct connection *connection, struct connection_co
 
 static enum http_event abort_by_fault(struct session *session, struct connection_context *context)
 {
-	const struct http_reply answer = {.status = session->decision.fault_status, .body = HTTP_TEXT("fault filter abort"),
-		.flag = "FI", .details = "fault_filter_abort"};
+	const struct http_reply answer = {.status = session->request->decision.fault_status,
+		.body = HTTP_TEXT("fault filter abort"), .flag = "FI", .details = "fault_filter_abort"};
 
 	return http_exchange_reply(&session->exchange, context->io, &answer);
 }
@@ -209,29 +211,32 @@ enum http_event session_end_delay(struct connection *connection, struct connecti
 	struct session *session = connection->session;
 
 	session->pause = SESSION_GOES_ON;
-	return session->decision.fault_status != 0 ? abort_by_fault(session, context) : session_try(connection, context);
+	return session->request->decision.fault_status != 0 ? abort_by_fault(session, context) : session_try(connection, context);
 }
 
 static enum http_event route(struct connection *connection, struct connection_context *context,
 	const struct policy_facts *facts)
 {
 	struct session *session = connection->session;
+	char operation[POLICY_OPERATION_SIZE];
 	enum http_event event;
 
-	if (make_route(session, facts) < 0)
+	if (make_route(session->request, facts, operation) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	if (context->io->request.authority.data == NULL && session->route.authority.data == NULL) {
+	if (context->io->request.authority.data == NULL && session->request->route.authority.data == NULL) {
 		context->io->request.problem = HTTP_NO_HOST;
 		return http_exchange_refuse(&session->exchange, context->io);
 	}
-	event = http_exchange_route(&session->exchange, context->io, &session->route, true);
+	event = http_exchange_route(&session->exchange, context->io, &session->request->route, true);
+	/* It is in the head now. */
+	session->request->route.decorator = text_of(NULL);
 	if (event != HTTP_EVENT_NONE)
 		return event;
-	if (session->decision.fault_delay == 0)
+	if (session->request->decision.fault_delay == 0)
 		return session_end_delay(connection, context);
 	http_exchange_flag(&session->exchange, "DI");
 	session->pause = SESSION_DELAYED;
-	session->pause_until = context->now + session->decision.fault_delay / 1000000;
+	session->pause_until = context->now + session->request->decision.fault_delay / 1000000;
 	connection_wake(connection, context, session->pause_until);
 	return HTTP_EVENT_NONE;
 }
@@ -251,15 +256,43 @@ static bool take_random(struct connection_context *context)
 	return true;
 }
 
+/* Returns 0 or -ENOMEM. */
+static int new_request(struct session *session, struct configuration *configuration)
+{
+	struct session_request *request = malloc(sizeof *request);
+
+	if (request == NULL)
+		return -ENOMEM;
+	request->configuration = configuration_ref(configuration);
+	request->decision = (struct policy_decision){.action = POLICY_BLOCK};
+	request->route = (struct http_forward){.timeout = 0};
+	request->operations = NULL;
+	request->text = NULL;
+	session->request = request;
+	return 0;
+}
+
+void session_free_request(struct session *session)
+{
+	struct session_request *request = session->request;
+
+	if (request == NULL)
+		return;
+	free(request->operations);
+	free(request->text);
+	configuration_unref(request->configuration);
+	free(request);
+	session->request = NULL;
+}
+
 enum http_event session_take_request(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
 	struct asked asked = {.context = context};
 	struct policy_facts facts;
 
-	session->configuration = configuration_ref(context->configuration);
-	session->decision = (struct policy_decision){.action = POLICY_BLOCK};
-	session->route = (struct http_forward){.timeout = 0};
+	if (new_request(session, context->configuration) < 0)
+		return HTTP_EVENT_NO_MEMORY;
 	session->tries = 0;
 	session->was_asked = session->is_unjudged = false;
 	session->deadline = session->try_deadline = INT64_MAX;
@@ -271,17 +304,17 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	if (context->io->request.problem != HTTP_FINE && context->io->request.problem != HTTP_BAD_UPGRADE)
 		return http_exchange_refuse(&session->exchange, context->io);
 	fill_facts(connection, context, &asked, &facts);
-	policy_decide(session->configuration->policy, &facts, &session->decision);
+	policy_decide(session->request->configuration->policy, &facts, &session->request->decision);
 	if (context->io->request.problem != HTTP_FINE)
 		return http_exchange_refuse(&session->exchange, context->io);
-	if (session->decision.action == POLICY_PASS || session->decision.action == POLICY_ROUTE)
+	if (session->request->decision.action == POLICY_PASS || session->request->decision.action == POLICY_ROUTE)
 		return route(connection, context, &facts);
 	return reply(connection, context, &facts);
 }
 
 /* --- and its end */
 
-static void fill_http(const struct session *session, const struct http_outcome *outcome, struct facts_http *out)
+static void fill_http(const struct policy_decision *decision, const struct http_outcome *outcome, struct facts_http *out)
 {
 	*out = (struct facts_http){
 		.method = facts_text(outcome->names.method),
@@ -295,7 +328,7 @@ static void fill_http(const struct session *session, const struct http_outcome *
 		.details = outcome->details,
 		.reason = outcome->reason,
 		.failure = outcome->transport,
-		.route = session->decision.route_name,
+		.route = decision->route_name,
 		.attempts = outcome->attempts,
 		.has_service_time = outcome->has_service_time,
 		.service_time = outcome->service_time,
@@ -305,31 +338,36 @@ static void fill_http(const struct session *session, const struct http_outcome *
 }
 
 /* Of what was blocked, or would have been: what lets it through. */
-static const char *suggest(const struct session *session, const struct endpoint *destination,
+static const char *suggest(const struct policy_decision *decision, const struct endpoint *destination,
 	const struct http_outcome *outcome, char out[SUGGEST_SIZE])
 {
 	const struct policy_facts facts = {.destination = *destination, .protocol = POLICY_HTTP,
 		.name = outcome->names.authority.data, .name_length = outcome->names.authority.size};
-	bool was_blocked = session->decision.action == POLICY_BLOCK && session->decision.route_name != NULL;
+	bool was_blocked = decision->action == POLICY_BLOCK && decision->route_name != NULL;
 
-	return was_blocked || session->decision.would_block ? policy_suggest(out, &facts) : NULL;
+	return was_blocked || decision->would_block ? policy_suggest(out, &facts) : NULL;
 }
 
 static void log_request(const struct connection *connection, struct connection_context *context,
 	const struct http_outcome *outcome)
 {
+	static const struct policy_decision nothing = {.action = POLICY_BLOCK};
 	const struct session *session = connection->session;
+	const struct policy_decision *decision = session->request != NULL ? &session->request->decision : &nothing;
 	struct facts facts = connection->facts;
 	struct facts_http http;
 
-	fill_http(session, outcome, &http);
+	/* Nothing was decided about what cannot be read, and the rest of the facts are the request's before it. */
+	if (session->request == NULL)
+		facts.has_upstream = facts.has_upstream_local = facts.is_mismatch = false;
+	fill_http(decision, outcome, &http);
 	facts.started = session->started;
 	facts.duration = context->now - session->began;
 	facts.received = outcome->received;
 	facts.sent = outcome->sent;
-	facts.cluster = session->decision.cluster_name;
-	facts.would_block = session->decision.would_block;
-	facts.suggestion = suggest(session, &facts.destination, outcome, context->suggestion);
+	facts.cluster = decision->cluster_name;
+	facts.would_block = decision->would_block;
+	facts.suggestion = suggest(decision, &facts.destination, outcome, context->suggestion);
 	facts.http = &http;
 	facts.names = NULL;
 	metrics_request(context->metrics, &facts);
@@ -354,12 +392,7 @@ void session_finish_request(struct connection *connection, struct connection_con
 	if (!reusable)
 		session_detach(connection, context, false);
 	http_exchange_next(&session->exchange);
-	free(session->operations);
-	session->operations = NULL;
-	free(session->text);
-	session->text = NULL;
-	configuration_unref(session->configuration);
-	session->configuration = NULL;
+	session_free_request(session);
 	session->began = 0;
 	session->is_waiting = false;
 	session->pause = SESSION_GOES_ON;

@@ -14,7 +14,7 @@
 
 bool session_wants_tls(const struct session *session)
 {
-	const struct policy_cluster *cluster = session->decision.cluster;
+	const struct policy_cluster *cluster = session->request->decision.cluster;
 	const struct destination_tls *tls = cluster != NULL ? cluster->traffic.tls : NULL;
 
 	return tls != NULL && tls->mode != DESTINATION_TLS_DISABLE;
@@ -24,7 +24,7 @@ static enum http_event fail(struct connection *connection, struct connection_con
 {
 	struct session *session = connection->session;
 
-	(void)snprintf(session->reason, sizeof session->reason, "%s", why);
+	(void)snprintf(session->request->reason, sizeof session->request->reason, "%s", why);
 	return session_take_failure(connection, context, HTTP_FAILURE_CONNECT, -1);
 }
 
@@ -42,7 +42,7 @@ static int write_wire(struct connection *connection, struct connection_context *
 /* The name that is asked for, and that the certificate must have: the cluster's host, or, of a wildcard, the request's. */
 static void find_name(const struct session *session, char out[NAME_SIZE])
 {
-	const char *host = session->decision.cluster->host;
+	const char *host = session->request->decision.cluster->host;
 	const struct http_outcome *outcome = http_exchange_outcome(&session->exchange);
 
 	if (*host != '*' || outcome == NULL)
@@ -55,7 +55,8 @@ static void find_name(const struct session *session, char out[NAME_SIZE])
 enum http_event session_start_tls(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	struct tls_context *tls = configuration_find_tls(session->configuration, session->decision.cluster->traffic.tls);
+	const struct session_request *request = session->request;
+	struct tls_context *tls = configuration_find_tls(request->configuration, request->decision.cluster->traffic.tls);
 	char name[NAME_SIZE];
 	size_t none;
 	enum http_event event = HTTP_EVENT_NONE;

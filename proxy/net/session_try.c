@@ -47,17 +47,17 @@ void session_detach(struct connection *connection, struct connection_context *co
 
 static const char *cluster_name(const struct session *session)
 {
-	return session->decision.action == POLICY_ROUTE ? session->decision.cluster_name : NULL;
+	return session->request->decision.action == POLICY_ROUTE ? session->request->decision.cluster_name : NULL;
 }
 
 static int64_t connect_timeout(const struct session *session)
 {
-	const struct policy_cluster *cluster = session->decision.cluster;
+	const struct policy_cluster *cluster = session->request->decision.cluster;
 	const struct destination_pool *pool = cluster != NULL ? cluster->traffic.pool : NULL;
 
 	if (pool != NULL && pool->connect_timeout.is_set)
 		return pool->connect_timeout.nanoseconds / 1000000;
-	return session->configuration->mesh.connect_timeout / 1000000;
+	return session->request->configuration->mesh.connect_timeout / 1000000;
 }
 
 static void wake_at(struct connection *connection, struct connection_context *context, int64_t at)
@@ -70,7 +70,7 @@ static void wake_at(struct connection *connection, struct connection_context *co
 static void limit_try(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	const struct route_retries *retries = session->decision.retries;
+	const struct route_retries *retries = session->request->decision.retries;
 
 	session->try_deadline = INT64_MAX;
 	if (retries != NULL && retries->per_try_timeout.is_set && retries->per_try_timeout.nanoseconds > 0)
@@ -114,7 +114,7 @@ enum http_event session_try(struct connection *connection, struct connection_con
 	if (!session_verify(connection, context, &event))
 		return event;
 	session->tries++;
-	connection->cluster = session->decision.cluster;
+	connection->cluster = session->request->decision.cluster;
 	switch (upstream_find(connection, context)) {
 	case DIAL_READY:
 		break;
@@ -152,7 +152,7 @@ enum http_event session_connected(struct connection *connection, struct connecti
 
 static bool may_try_again(const struct session *session)
 {
-	const struct route_retries *retries = session->decision.retries;
+	const struct route_retries *retries = session->request->decision.retries;
 
 	return retries != NULL && session->tries <= (unsigned)retries->attempts && http_exchange_can_retry(&session->exchange);
 }
@@ -189,7 +189,7 @@ static bool is_retriable_status(const struct route_retries *retries, unsigned st
 enum http_event session_take_response(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	const struct route_retries *retries = session->decision.retries;
+	const struct route_retries *retries = session->request->decision.retries;
 
 	if (retries != NULL && is_retriable_status(retries, context->io->status)) {
 		if (may_try_again(session))
@@ -236,7 +236,7 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 	enum http_failure failure, int code)
 {
 	struct session *session = connection->session;
-	const struct route_retries *retries = session->decision.retries;
+	const struct route_retries *retries = session->request->decision.retries;
 	bool retriable = retries != NULL && is_retriable_failure(retries, failure);
 
 	if (failure == HTTP_FAILURE_CLOSED && session->is_reused && is_idempotent(session) &&
@@ -247,10 +247,10 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 		return session_try(connection, context);
 	}
 	if (code > 0)
-		(void)snprintf(session->reason, sizeof session->reason, "delayed connect error: %s", strerror(code));
+		(void)snprintf(session->request->reason, sizeof session->request->reason, "delayed connect error: %s", strerror(code));
 	if (retriable && may_try_again(session))
 		return try_again(connection, context);
-	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? session->reason : NULL,
+	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? session->request->reason : NULL,
 		retriable && retries->attempts > 0 && session->tries > (unsigned)retries->attempts);
 }
 

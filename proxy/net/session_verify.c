@@ -40,13 +40,13 @@ void session_judge(struct connection *connection, const struct connection_contex
 bool session_verify(struct connection *connection, struct connection_context *context, enum http_event *ret_event)
 {
 	struct session *session = connection->session;
-	bool enforced = session->decision.verify == MESH_VERIFY_ENFORCE;
+	bool enforced = session->request->decision.verify == MESH_VERIFY_ENFORCE;
 	char host[NAME_LENGTH_MAX + 1];
 	bool unknown = false;
 	bool has;
 
 	*ret_event = HTTP_EVENT_NONE;
-	if (session->decision.verify == MESH_VERIFY_OFF)
+	if (session->request->decision.verify == MESH_VERIFY_OFF)
 		return true;
 	has = find_host(session, host) && upstream_is_of(connection, context, host, &unknown);
 	if (unknown && !session->was_asked) {

@@ -69,10 +69,10 @@ static bool keep(struct sniff *sniff, const uint8_t *data, size_t size)
 		if (larger == NULL)
 			return false;
 		sniff->data = larger;
-		sniff->capacity = capacity;
+		sniff->capacity = (uint32_t)capacity;
 	}
 	memcpy(sniff->data + sniff->size, data, size);
-	sniff->size += size;
+	sniff->size += (uint32_t)size;
 	return true;
 }
 
@@ -107,7 +107,7 @@ void sniff_feed(struct sniff *sniff, const uint8_t *data, size_t size, struct fa
 	if (look(data, size, last, facts, &missing) != SNIFF_MORE || (!kept && !keep(sniff, data, size)))
 		forget(sniff);
 	else
-		sniff->wanted = size + missing;
+		sniff->wanted = (uint32_t)(size + missing);
 }
 
 void sniff_end(struct sniff *sniff, struct facts *facts)

@@ -23,9 +23,9 @@ enum sniff_result {
 /* The first bytes so far; nothing is allocated where one read brings enough. */
 struct sniff {
 	uint8_t *data; /* owned */
-	size_t size;
-	size_t capacity;
-	size_t wanted; /* with fewer bytes it is no use to look again */
+	uint32_t size;
+	uint32_t capacity;
+	uint32_t wanted; /* with fewer bytes it is no use to look again */
 	bool done;
 };
 

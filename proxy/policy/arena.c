@@ -16,10 +16,22 @@ struct arena_piece {
 	alignas(ALIGNMENT) unsigned char data[];
 };
 
+/* Bytes of a piece that are malloc's, or the list's: with them it is a power of two, and another arena's hole fits it. */
+#define OVERHEAD (sizeof(struct arena_piece) + sizeof(size_t))
+
+static struct arena_piece *new_piece(struct arena *arena, size_t size)
+{
+	struct arena_piece *piece = calloc(1, sizeof *piece + size);
+
+	if (piece != NULL)
+		arena->total += sizeof *piece + size;
+	return piece;
+}
+
 /* A piece of its own for what is larger than a piece: it goes behind the newest, whose rest stays in use. */
 static void *alloc_alone(struct arena *arena, size_t size)
 {
-	struct arena_piece *piece = calloc(1, sizeof *piece + size);
+	struct arena_piece *piece = new_piece(arena, size);
 
 	if (piece == NULL)
 		return NULL;
@@ -30,29 +42,31 @@ static void *alloc_alone(struct arena *arena, size_t size)
 		piece->next = arena->pieces->next;
 		arena->pieces->next = piece;
 	}
-	arena->total += sizeof *piece + size;
 	return piece->data;
 }
 
-static int add_piece(struct arena *arena, size_t size)
+static size_t next_size(const struct arena *arena, size_t wanted)
 {
-	size_t next = arena->size * 2;
-	struct arena_piece *piece;
+	size_t whole = ARENA_PIECE_MIN;
 
-	if (next < ARENA_PIECE_MIN)
-		next = ARENA_PIECE_MIN;
-	while (next < size)
-		next *= 2;
-	if (next > ARENA_PIECE_MAX)
-		next = ARENA_PIECE_MAX;
-	piece = calloc(1, sizeof *piece + next);
+	if (arena->pieces == NULL && arena->first > 0)
+		whole = arena->first;
+	while (whole < ARENA_PIECE_MAX && (whole * 2 <= arena->total / ARENA_PIECE_SHARE || whole < wanted + OVERHEAD))
+		whole *= 2;
+	return whole - OVERHEAD;
+}
+
+static int add_piece(struct arena *arena, size_t wanted)
+{
+	size_t size = next_size(arena, wanted);
+	struct arena_piece *piece = new_piece(arena, size);
+
 	if (piece == NULL)
 		return -1;
 	piece->next = arena->pieces;
 	arena->pieces = piece;
 	arena->used = 0;
-	arena->size = next;
-	arena->total += sizeof *piece + next;
+	arena->size = size;
 	return 0;
 }
 
@@ -118,6 +132,16 @@ char *arena_format(struct arena *arena, const char *format, ...)
 	return text;
 }
 
+void arena_clear(struct arena *arena)
+{
+	if (arena->pieces == NULL || arena->pieces->next != NULL) {
+		arena_free(arena);
+		return;
+	}
+	memset(arena->pieces->data, 0, arena->used);
+	arena->used = 0;
+}
+
 void arena_free(struct arena *arena)
 {
 	struct arena_piece *piece = arena->pieces;
@@ -128,5 +152,5 @@ void arena_free(struct arena *arena)
 		free(piece);
 		piece = next;
 	}
-	*arena = (struct arena){.pieces = NULL};
+	*arena = (struct arena){.first = arena->first};
 }

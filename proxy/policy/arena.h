@@ -7,14 +7,19 @@
 
 #include <stddef.h>
 
-/* Bytes of the first piece, and of the largest: pieces double, so that a file of one resource stays small. */
+/*
+ * Bytes of the first piece, and of the largest, powers of two. In between a piece is an eighth of what is there already,
+ * or less: a file of one resource stays small, and of a large one there is little that nobody uses.
+ */
 #define ARENA_PIECE_MIN 512u
 #define ARENA_PIECE_MAX (64u << 10)
+#define ARENA_PIECE_SHARE 8u
 
 struct arena_piece;
 
 /* {0} is an empty arena. */
 struct arena {
+	size_t first;               /* bytes of the first piece, a power of two; 0: as few as can be */
 	struct arena_piece *pieces; /* owned; the newest first */
 	size_t used;                /* of the newest */
 	size_t size;
@@ -32,6 +37,9 @@ char *arena_copy(struct arena *arena, const char *text, size_t length);
 
 /* A formatted text. Returns NULL when there is no memory. */
 char *arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Forgets everything; what fitted into the first piece leaves that for what comes next. */
+void arena_clear(struct arena *arena);
 
 /* Frees everything, and leaves an empty arena. */
 void arena_free(struct arena *arena);

@@ -12,17 +12,11 @@
 /* Resources of one file. */
 #define BATCH_RESOURCE_MAX 100000u
 
-struct batch_entry {
-	struct resource resource;
-	bool refused; /* only its name, kind and namespace count */
-};
-
 struct batch {
 	struct arena arena;
 	const char *path;
-	struct batch_entry *entries; /* owned; in the file's order */
+	struct resource *resources; /* in the arena; in the file's order */
 	size_t count;
-	size_t capacity;
 	bool has_unreadable; /* a document could not be read so far that its name is known */
 	_Atomic unsigned references;
 };

@@ -4,6 +4,7 @@
  */
 #include "proxy/policy/build.h"
 
+#include "proxy/policy/array.h"
 #include "proxy/policy/check.h"
 #include "proxy/policy/name.h"
 
@@ -249,17 +250,25 @@ static int for_each(struct builder *b, enum resource_kind kind, int (*take)(stru
 	return rc;
 }
 
+static bool has_any(const struct builder *b, enum resource_kind kind)
+{
+	for (size_t i = 0; i < b->item_count; i++)
+		if (b->items[i]->resource->kind == kind)
+			return true;
+	return false;
+}
+
 static int put_hosts(struct builder *b)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < b->groups.count && rc == 0; i++)
-		rc = build_hosts(b, b->groups.entries[i].value);
+	for (size_t i = 0; i < b->groups.keys.count && rc == 0; i++)
+		rc = build_hosts(b, b->groups.keys.entries[i].value);
 	for (int class = 0; class < BUILD_CLASS_COUNT; class ++) {
-		const struct host_index *services = &b->services[class];
+		const struct key_index *services = &b->services[class].keys;
 
 		for (size_t i = 0; i < services->count && rc == 0; i++)
-			rc = build_service_host(b, services->entries[i].host, (enum build_class)class, services->entries[i].value);
+			rc = build_service_host(b, services->entries[i].key, (enum build_class)class, services->entries[i].value);
 	}
 	return rc;
 }
@@ -294,6 +303,22 @@ static int keep_batches(struct builder *b)
 	return 0;
 }
 
+/* The snapshot will not grow. */
+static void fit(struct builder *b)
+{
+	struct policy *policy = b->policy;
+
+	key_index_fit(&policy->http.keys);
+	key_index_fit(&policy->tls.keys);
+	key_index_fit(&policy->tcp_names.keys);
+	key_index_fit(&policy->http_names.keys);
+	key_index_fit(&policy->addresses.keys);
+	key_index_fit(&policy->http_addresses.keys);
+	policy->resolve = array_fit(policy->resolve, policy->resolve_count, &b->resolve_capacity, sizeof *policy->resolve);
+	policy->clusters = array_fit(policy->clusters, policy->cluster_count, &b->cluster_capacity,
+		sizeof(struct policy_cluster *));
+}
+
 static int build(struct builder *b, const struct store *store)
 {
 	int rc = store_collect(store, b->report, &b->items, &b->item_count);
@@ -307,14 +332,18 @@ static int build(struct builder *b, const struct store *store)
 	choose_sidecar(b);
 	rc = for_each(b, RESOURCE_DESTINATION_RULE, build_rule);
 	if (rc == 0)
-		rc = for_each(b, RESOURCE_SERVICE_ENTRY, note_entry);
-	if (rc == 0)
 		rc = for_each(b, RESOURCE_SERVICE_ENTRY, build_clusters);
+	/* Only an HTTPRoute finds a ServiceEntry by its name. */
+	if (rc == 0 && has_any(b, RESOURCE_HTTP_ROUTE))
+		rc = for_each(b, RESOURCE_SERVICE_ENTRY, note_entry);
 	if (rc == 0)
 		rc = for_each(b, RESOURCE_VIRTUAL_SERVICE, note_services);
 	if (rc == 0)
 		rc = for_each(b, RESOURCE_HTTP_ROUTE, attach_routes);
-	return rc == 0 ? put_hosts(b) : rc;
+	if (rc == 0)
+		rc = put_hosts(b);
+	fit(b);
+	return rc;
 }
 
 struct policy *policy_build(const struct store *store, const struct mesh *mesh, const struct policy_options *options,

@@ -82,12 +82,12 @@ int build_destination(struct builder *b, const struct destination *destination, 
 	const struct policy_cluster **ret_cluster);
 
 /* Compiles the http rules of a VirtualService, or else of a group's HTTPRoutes, for a port. */
-int build_service_routes(struct builder *b, const struct store_item *item, uint16_t port, struct policy_host *host);
-int build_attached_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_host *host);
+int build_service_routes(struct builder *b, const struct store_item *item, uint16_t port, struct policy_rules *rules);
+int build_attached_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_rules *rules);
 
 /* Compiles tls or tcp rules of a VirtualService for a port. */
 int build_streams(struct builder *b, const struct store_item *item, enum build_class class, uint16_t port,
-	struct policy_host *host);
+	struct policy_rules *rules);
 
 /* Puts the group's clusters into the snapshot's indexes. */
 int build_hosts(struct builder *b, const struct build_group *group);

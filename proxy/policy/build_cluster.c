@@ -2,14 +2,13 @@
 /*
  * ServiceEntries and DestinationRules become clusters.
  */
+#include "proxy/policy/array.h"
 #include "proxy/policy/build.h"
 #include "proxy/policy/check.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define UNIX_PREFIX "unix://"
 
 /* --- DestinationRules */
 
@@ -74,7 +73,7 @@ static const struct store_item *find_rule(const struct builder *b, const char *h
 
 static void apply_rule(struct builder *b, struct policy_cluster *cluster)
 {
-	const struct store_item *item = find_rule(b, cluster->host, cluster->namespace_);
+	const struct store_item *item = find_rule(b, cluster->host, cluster->resource->namespace_);
 
 	if (item == NULL)
 		return;
@@ -98,9 +97,7 @@ static void fill_endpoint(struct policy_endpoint *out, const char *address, uint
 {
 	out->port = port;
 	out->weight = weight > 0 ? (uint32_t)weight : 1;
-	if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-		out->unix_path = address + strlen(UNIX_PREFIX);
-	else if (address_parse(address, strlen(address), &out->address) < 0)
+	if (address_parse(address, strlen(address), &out->address) < 0)
 		out->name = address;
 }
 
@@ -108,7 +105,7 @@ static void fill_endpoint(struct policy_endpoint *out, const char *address, uint
 static int set_endpoints(struct builder *b, struct policy_cluster *cluster, const struct service_port *port,
 	const struct pairs *labels)
 {
-	const struct service_entry *entry = cluster->entry;
+	const struct service_entry *entry = cluster->resource->service_entry;
 	size_t count = entry->endpoint_count;
 	struct policy_endpoint *endpoints;
 	bool by_host = count == 0 && (entry->resolution == SERVICE_DNS || entry->resolution == SERVICE_DNS_ROUND_ROBIN);
@@ -129,6 +126,8 @@ static int set_endpoints(struct builder *b, struct policy_cluster *cluster, cons
 	for (size_t i = 0; i < count; i++) {
 		const struct service_endpoint *endpoint = &entry->endpoints[i];
 
+		if (service_endpoint_is_unix(endpoint))
+			continue;
 		if (labels == NULL || check_labels_match(labels, &endpoint->labels))
 			fill_endpoint(&endpoints[cluster->endpoint_count++], endpoint->address, endpoint_port(endpoint, port),
 				endpoint->weight);
@@ -141,16 +140,12 @@ static int set_endpoints(struct builder *b, struct policy_cluster *cluster, cons
 static int list_cluster(struct builder *b, struct policy_cluster *cluster)
 {
 	struct policy *policy = b->policy;
+	struct policy_cluster **clusters;
 
-	if (policy->cluster_count == b->cluster_capacity) {
-		size_t capacity = b->cluster_capacity == 0 ? 16 : b->cluster_capacity * 2;
-		struct policy_cluster **clusters = realloc(policy->clusters, capacity * sizeof(struct policy_cluster *));
-
-		if (clusters == NULL)
-			return -ENOMEM;
-		policy->clusters = clusters;
-		b->cluster_capacity = capacity;
-	}
+	clusters = array_room(policy->clusters, policy->cluster_count, &b->cluster_capacity, sizeof(struct policy_cluster *));
+	if (clusters == NULL)
+		return -ENOMEM;
+	policy->clusters = clusters;
 	policy->clusters[policy->cluster_count++] = cluster;
 	return 0;
 }
@@ -166,8 +161,7 @@ static struct policy_cluster *new_cluster(struct builder *b, const char *host, c
 	cluster->subset = subset;
 	cluster->port = port;
 	cluster->name = arena_format(&b->policy->arena, "outbound|%u|%s|%s", port, subset, host);
-	cluster->operation = arena_format(&b->policy->arena, "%s:%u/*", host, port);
-	return cluster->name != NULL && cluster->operation != NULL ? cluster : NULL;
+	return cluster->name != NULL ? cluster : NULL;
 }
 
 static int make_cluster(struct builder *b, const struct store_item *item, const char *host, const struct service_port *port,
@@ -179,9 +173,7 @@ static int make_cluster(struct builder *b, const struct store_item *item, const 
 
 	if (cluster == NULL)
 		return -ENOMEM;
-	cluster->namespace_ = item->resource->namespace_;
-	cluster->entry_name = item->resource->name;
-	cluster->entry = entry;
+	cluster->resource = item->resource;
 	cluster->protocol = port->protocol;
 	cluster->resolution = entry->resolution;
 	cluster->target_port = (uint16_t)port->target_port;
@@ -211,7 +203,7 @@ static int find_group(struct builder *b, const struct store_item *item, const ch
 /* A second entry for a host and port adds something only where it is told apart by addresses of its own. */
 static bool is_apart(const struct service_entry *entry, const struct service_port *port)
 {
-	return entry->addresses.count > 0 && service_protocol_is_tcp(port->protocol);
+	return entry->subnet_count > 0 && service_protocol_is_tcp(port->protocol);
 }
 
 static int add_cluster(struct builder *b, const struct store_item *item, struct build_group *group,
@@ -223,7 +215,7 @@ static int add_cluster(struct builder *b, const struct store_item *item, struct 
 
 	if (other != NULL && !is_apart(item->resource->service_entry, port)) {
 		build_warn(b, item, "host %s, port %d: ServiceEntry %s/%s holds, this one has no effect", group->host, port->number,
-			other->namespace_, other->entry_name);
+			other->resource->namespace_, other->resource->name);
 		return 0;
 	}
 	rc = make_cluster(b, item, group->host, port, &cluster);
@@ -283,9 +275,11 @@ int build_clusters(struct builder *b, const struct store_item *item)
 
 static const struct service_port *port_of(const struct policy_cluster *cluster)
 {
-	for (size_t i = 0; i < cluster->entry->port_count; i++)
-		if (cluster->entry->ports[i].number == cluster->port)
-			return &cluster->entry->ports[i];
+	const struct service_entry *entry = cluster->resource->service_entry;
+
+	for (size_t i = 0; i < entry->port_count; i++)
+		if (entry->ports[i].number == cluster->port)
+			return &entry->ports[i];
 	return NULL;
 }
 
@@ -293,7 +287,7 @@ static const struct service_port *port_of(const struct policy_cluster *cluster)
 static int find_subset(struct builder *b, const struct policy_cluster *whole, const char *name,
 	const struct policy_cluster **ret_cluster)
 {
-	const struct store_item *item = find_rule(b, whole->host, whole->namespace_);
+	const struct store_item *item = find_rule(b, whole->host, whole->resource->namespace_);
 	const struct destination_rule *rule = item != NULL ? item->resource->destination_rule : NULL;
 	const struct destination_subset *subset = rule != NULL ? destination_rule_subset(rule, name) : NULL;
 	struct policy_cluster *cluster;
@@ -312,9 +306,7 @@ static int find_subset(struct builder *b, const struct policy_cluster *whole, co
 	cluster = new_cluster(b, whole->host, subset->name, whole->port);
 	if (cluster == NULL)
 		return -ENOMEM;
-	cluster->namespace_ = whole->namespace_;
-	cluster->entry_name = whole->entry_name;
-	cluster->entry = whole->entry;
+	cluster->resource = whole->resource;
 	cluster->protocol = whole->protocol;
 	cluster->resolution = whole->resolution;
 	cluster->target_port = whole->target_port;

@@ -5,6 +5,7 @@
  * HTTP: by the request's host. TLS: by the server name, or by a declared address. TCP: by a declared address, or else by
  * the name that the dialled address belongs to. A port without a protocol is HTTP where the bytes are, and TCP else.
  */
+#include "proxy/policy/array.h"
 #include "proxy/policy/build.h"
 #include "proxy/policy/name.h"
 
@@ -22,6 +23,21 @@ static struct policy_host *new_host(struct builder *b, const struct policy_clust
 	if (host != NULL)
 		host->cluster = cluster;
 	return host;
+}
+
+/* Routes that there are. */
+static int set_rules(struct builder *b, struct policy_host *host, const struct policy_rules *rules)
+{
+	struct policy_rules *kept;
+
+	if (rules->route_count == 0 && rules->stream_count == 0)
+		return 0;
+	kept = arena_alloc(&b->policy->arena, sizeof *kept);
+	if (kept == NULL)
+		return -ENOMEM;
+	*kept = *rules;
+	host->rules = kept;
+	return 0;
 }
 
 static struct build_service *find_service(struct builder *b, enum build_class class, const char *host)
@@ -51,19 +67,20 @@ static int add_name(struct host_index *index, const char *name, uint16_t port, s
 	return host_index_get(index, name, port) == NULL ? host_index_add(index, name, port, host) : 0;
 }
 
-static int add_subnet(struct builder *b, struct prefix_index *index, const struct subnet *subnet, struct policy_host *host)
+/* The address lives as long as the snapshot. */
+static int add_range(struct builder *b, struct prefix_index *index, const struct address *address, uint8_t bits,
+	struct policy_host *host)
 {
 	const struct policy_cluster *cluster = host->cluster;
-	const struct policy_host *other = prefix_index_get(index, subnet, cluster->port);
+	const struct policy_host *other = prefix_index_get(index, address, bits, cluster->port);
 	char text[ADDRESS_TEXT_SIZE];
 	struct report_place place = {.file = NULL};
 
 	if (other == NULL)
-		return prefix_index_add(index, subnet, cluster->port, host);
+		return prefix_index_add(index, address, bits, cluster->port, host);
 	if (other->cluster != cluster && index == &b->policy->addresses)
 		report_add(b->report, REPORT_WARNING, &place, "address %s/%u, port %u: %s holds, %s has no effect there",
-			address_format(text, &subnet->address),
-			address_is_ipv4(&subnet->address) ? subnet->bits - 96u : subnet->bits, cluster->port, other->cluster->host,
+			address_format(text, address), address_is_ipv4(address) ? bits - 96u : bits, cluster->port, other->cluster->host,
 			cluster->host);
 	return 0;
 }
@@ -73,28 +90,35 @@ static int add_subnet(struct builder *b, struct prefix_index *index, const struc
 static int add_resolved(struct builder *b, const char *name, struct policy_host *host)
 {
 	struct policy *policy = b->policy;
+	const char **names;
 
 	if (host_index_get(&b->resolved, name, 0) != NULL)
 		return 0;
-	if (policy->resolve_count == b->resolve_capacity) {
-		size_t capacity = b->resolve_capacity == 0 ? 16 : b->resolve_capacity * 2;
-		const char **names = realloc(policy->resolve, capacity * sizeof(const char *));
-
-		if (names == NULL)
-			return -ENOMEM;
-		policy->resolve = names;
-		b->resolve_capacity = capacity;
-	}
+	names = array_room(policy->resolve, policy->resolve_count, &b->resolve_capacity, sizeof(const char *));
+	if (names == NULL)
+		return -ENOMEM;
+	policy->resolve = names;
 	policy->resolve[policy->resolve_count++] = name;
 	return host_index_add(&b->resolved, name, 0, host);
+}
+
+/* What is found by its host where requests find it needs no second place. */
+static bool is_found_by_host(const struct policy *policy, const char *name, uint16_t port)
+{
+	const struct policy_host *host = host_index_get(&policy->http, name, port);
+
+	return host != NULL && host->cluster != NULL && host->cluster->is_by_name;
 }
 
 /* A name may belong to several hosts: the first one holds. */
 static int add_dialled_name(struct builder *b, struct host_index *index, const char *name, struct policy_host *host,
 	bool resolve)
 {
-	int rc = add_name(index, name, host->cluster->port, host);
+	uint16_t port = host->cluster->port;
+	int rc = 0;
 
+	if (index != &b->policy->http_names || !is_found_by_host(b->policy, name, port))
+		rc = add_name(index, name, port, host);
 	return rc == 0 && resolve ? add_resolved(b, name, host) : rc;
 }
 
@@ -109,14 +133,11 @@ static int add_by_endpoints(struct builder *b, struct prefix_index *addresses, s
 		return add_dialled_name(b, names, cluster->host, host, resolve);
 	for (uint32_t i = 0; i < cluster->endpoint_count && rc == 0; i++) {
 		const struct policy_endpoint *endpoint = &cluster->endpoints[i];
-		struct subnet subnet = {.address = endpoint->address, .bits = SUBNET_BITS_MAX};
 
-		if (endpoint->unix_path != NULL)
-			continue;
 		if (endpoint->name != NULL)
 			rc = add_dialled_name(b, names, endpoint->name, host, resolve);
 		else
-			rc = add_subnet(b, addresses, &subnet, host);
+			rc = add_range(b, addresses, &endpoint->address, SUBNET_BITS_MAX, host);
 	}
 	return rc;
 }
@@ -124,28 +145,28 @@ static int add_by_endpoints(struct builder *b, struct prefix_index *addresses, s
 static int add_by_address(struct builder *b, struct prefix_index *addresses, struct host_index *names,
 	struct policy_host *host, bool resolve)
 {
-	const struct service_entry *entry = host->cluster->entry;
+	const struct service_entry *entry = host->cluster->resource->service_entry;
 	int rc = 0;
 
-	if (entry->addresses.count == 0)
+	if (entry->subnet_count == 0)
 		return add_by_endpoints(b, addresses, names, host, resolve);
-	for (size_t i = 0; i < entry->addresses.count && rc == 0; i++)
-		rc = add_subnet(b, addresses, &entry->subnets[i], host);
+	for (size_t i = 0; i < entry->subnet_count && rc == 0; i++)
+		rc = add_range(b, addresses, &entry->subnets[i].address, entry->subnets[i].bits, host);
 	return rc;
 }
 
 /* --- HTTP */
 
-static int set_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_host *host)
+static int find_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_rules *rules)
 {
 	const struct build_service *service = find_service(b, BUILD_HTTP, group->host);
 
 	if (service == NULL)
-		return build_attached_routes(b, group, port, host);
+		return build_attached_routes(b, group, port, rules);
 	for (const struct build_attachment *a = group->attachments; a != NULL; a = a->next)
 		build_warn(b, a->item, "host %s: VirtualService %s/%s of %s holds, this one has no effect", group->host,
 			service->item->resource->namespace_, service->item->resource->name, service->item->batch->path);
-	return build_service_routes(b, service->item, port, host);
+	return build_service_routes(b, service->item, port, rules);
 }
 
 /* A request may also name the address that is declared for the host. */
@@ -154,8 +175,8 @@ static int add_address_names(struct builder *b, struct policy_host *host)
 	const struct policy_cluster *cluster = host->cluster;
 	int rc = 0;
 
-	for (size_t i = 0; i < cluster->entry->addresses.count && rc == 0; i++) {
-		const struct subnet *subnet = &cluster->entry->subnets[i];
+	for (size_t i = 0; i < cluster->resource->service_entry->subnet_count && rc == 0; i++) {
+		const struct subnet *subnet = &cluster->resource->service_entry->subnets[i];
 		char text[ADDRESS_TEXT_SIZE];
 		const char *name;
 
@@ -173,18 +194,35 @@ static bool is_http2(enum service_protocol protocol)
 	return protocol == SERVICE_HTTP2 || protocol == SERVICE_GRPC || protocol == SERVICE_UNSET;
 }
 
-static int put_http(struct builder *b, const struct build_group *group, const struct policy_cluster *cluster)
+/* Whether what its host resolves to is what the application dials. */
+static bool has_own_name(const struct policy_cluster *cluster)
 {
+	if (cluster->resource->service_entry->subnet_count > 0)
+		return false;
+	for (uint32_t i = 0; i < cluster->endpoint_count; i++)
+		if (cluster->endpoints[i].name != NULL && strcmp(cluster->endpoints[i].name, cluster->host) == 0)
+			return true;
+	return cluster->endpoint_count == 0 && cluster->resolution == SERVICE_NONE && !name_is_wildcard(cluster->host);
+}
+
+static int put_http(struct builder *b, const struct build_group *group, struct policy_cluster *cluster)
+{
+	struct policy *policy = b->policy;
 	struct policy_host *host = new_host(b, cluster);
-	int rc = host != NULL ? set_routes(b, group, cluster->port, host) : -ENOMEM;
+	struct policy_rules rules = {.routes = NULL};
+	int rc = host != NULL ? find_routes(b, group, cluster->port, &rules) : -ENOMEM;
 
 	if (rc == 0)
-		rc = add_name(&b->policy->http, group->host, cluster->port, host);
+		rc = set_rules(b, host, &rules);
+	if (rc == 0)
+		rc = add_name(&policy->http, group->host, cluster->port, host);
 	if (rc == 0)
 		rc = add_address_names(b, host);
-	if (rc == 0)
-		rc = add_by_address(b, &b->policy->http_addresses, &b->policy->http_names, host, is_http2(cluster->protocol));
-	return rc;
+	if (rc < 0)
+		return rc;
+	cluster->is_by_name = has_own_name(cluster) && host_index_get(&policy->http, cluster->host, cluster->port) == host &&
+			      host_index_get(&policy->http_names, cluster->host, cluster->port) == NULL;
+	return add_by_address(b, &policy->http_addresses, &policy->http_names, host, is_http2(cluster->protocol));
 }
 
 /* --- TLS */
@@ -192,37 +230,36 @@ static int put_http(struct builder *b, const struct build_group *group, const st
 /* Server names of a VirtualService stand instead of the host. */
 static int add_server_names(struct builder *b, struct policy_host *host, uint16_t port)
 {
+	const struct policy_rules *rules = host->rules;
 	int rc = 0;
 
-	for (size_t i = 0; i < host->stream_count; i++)
-		for (size_t j = 0; j < host->streams[i].match->sni_hosts.count && rc == 0; j++)
-			rc = add_name(&b->policy->tls, host->streams[i].match->sni_hosts.items[j], port, host);
+	for (size_t i = 0; rules != NULL && i < rules->stream_count; i++)
+		for (size_t j = 0; j < rules->streams[i].match->sni_hosts.count && rc == 0; j++)
+			rc = add_name(&b->policy->tls, rules->streams[i].match->sni_hosts.items[j], port, host);
 	return rc;
 }
 
-static int set_tls_streams(struct builder *b, struct policy_host *host)
+static int set_streams(struct builder *b, enum build_class class, const struct build_service *service,
+	struct policy_host *host)
 {
-	const struct build_service *service = find_service(b, BUILD_TLS, host->cluster->host);
-	int rc = service != NULL ? build_streams(b, service->item, BUILD_TLS, host->cluster->port, host) : 0;
+	struct policy_rules rules = {.only_streams = class == BUILD_TLS};
+	int rc = service != NULL ? build_streams(b, service->item, class, host->cluster->port, &rules) : 0;
 
-	host->has_streams = host->stream_count > 0;
-	return rc;
+	return rc == 0 ? set_rules(b, host, &rules) : rc;
 }
 
 static int put_tls(struct builder *b, const struct policy_cluster *cluster)
 {
 	struct policy_host *host = new_host(b, cluster);
-	const struct service_entry *entry = cluster->entry;
-	int rc = host != NULL ? set_tls_streams(b, host) : -ENOMEM;
+	const struct service_entry *entry = cluster->resource->service_entry;
+	int rc = -ENOMEM;
 
-	if (rc < 0)
-		return rc;
-	host->only = entry->subnets;
-	host->only_count = entry->addresses.count;
-	for (size_t i = 0; i < entry->addresses.count && rc == 0; i++)
+	if (host != NULL)
+		rc = set_streams(b, BUILD_TLS, find_service(b, BUILD_TLS, cluster->host), host);
+	for (size_t i = 0; i < entry->subnet_count && rc == 0; i++)
 		if (entry->subnets[i].bits == SUBNET_BITS_MAX)
-			rc = add_subnet(b, &b->policy->addresses, &entry->subnets[i], host);
-	if (rc == 0 && host->has_streams)
+			rc = add_range(b, &b->policy->addresses, &entry->subnets[i].address, SUBNET_BITS_MAX, host);
+	if (rc == 0 && host->rules != NULL)
 		return add_server_names(b, host, cluster->port);
 	return rc == 0 ? add_name(&b->policy->tls, cluster->host, cluster->port, host) : rc;
 }
@@ -231,16 +268,12 @@ static int put_tls(struct builder *b, const struct policy_cluster *cluster)
 
 static int put_tcp(struct builder *b, const struct policy_cluster *cluster)
 {
-	const struct build_service *service = find_service(b, BUILD_TCP, cluster->host);
 	struct policy_host *host = new_host(b, cluster);
-	int rc = host != NULL ? 0 : -ENOMEM;
+	int rc = -ENOMEM;
 
-	if (rc == 0 && service != NULL)
-		rc = build_streams(b, service->item, BUILD_TCP, cluster->port, host);
-	if (rc < 0)
-		return rc;
-	host->opaque = cluster->protocol != SERVICE_UNSET;
-	return add_by_address(b, &b->policy->addresses, &b->policy->tcp_names, host, true);
+	if (host != NULL)
+		rc = set_streams(b, BUILD_TCP, find_service(b, BUILD_TCP, cluster->host), host);
+	return rc == 0 ? add_by_address(b, &b->policy->addresses, &b->policy->tcp_names, host, true) : rc;
 }
 
 /* --- the whole */
@@ -254,7 +287,7 @@ static unsigned owner_of(enum service_protocol protocol)
 	return service_protocol_is_http(protocol) ? POLICY_PORT_HTTP : POLICY_PORT_TCP;
 }
 
-static int put_cluster(struct builder *b, const struct build_group *group, const struct policy_cluster *cluster)
+static int put_cluster(struct builder *b, const struct build_group *group, struct policy_cluster *cluster)
 {
 	unsigned owner = owner_of(cluster->protocol);
 	int rc = own_port(b, cluster->port, owner);
@@ -272,7 +305,7 @@ int build_hosts(struct builder *b, const struct build_group *group)
 {
 	int rc = 0;
 
-	for (const struct policy_cluster *cluster = group->first; cluster != NULL && rc == 0; cluster = cluster->next)
+	for (struct policy_cluster *cluster = group->first; cluster != NULL && rc == 0; cluster = cluster->next)
 		rc = put_cluster(b, group, cluster);
 	return rc;
 }
@@ -284,6 +317,7 @@ static int put_under_wildcard(struct builder *b, const char *name, enum build_cl
 	int rc = 0;
 
 	for (const struct policy_cluster *cluster = group->first; cluster != NULL && rc == 0; cluster = cluster->next) {
+		struct policy_rules rules = {.routes = NULL};
 		bool http = service_protocol_is_http(cluster->protocol) || cluster->protocol == SERVICE_UNSET;
 		struct policy_host *host;
 
@@ -293,14 +327,16 @@ static int put_under_wildcard(struct builder *b, const char *name, enum build_cl
 		if (host == NULL)
 			return -ENOMEM;
 		service->used = true;
-		if (class == BUILD_HTTP) {
-			rc = build_service_routes(b, service->item, cluster->port, host);
-			rc = rc == 0 && host->route_count > 0 ? add_name(&b->policy->http, name, cluster->port, host) : rc;
-		} else {
-			rc = build_streams(b, service->item, BUILD_TLS, cluster->port, host);
-			host->has_streams = host->stream_count > 0;
+		if (class == BUILD_TLS) {
+			rc = set_streams(b, BUILD_TLS, service, host);
 			rc = rc == 0 ? add_server_names(b, host, cluster->port) : rc;
+			continue;
 		}
+		rc = build_service_routes(b, service->item, cluster->port, &rules);
+		if (rc == 0)
+			rc = set_rules(b, host, &rules);
+		if (rc == 0 && host->rules != NULL)
+			rc = add_name(&b->policy->http, name, cluster->port, host);
 	}
 	return rc;
 }
@@ -308,12 +344,15 @@ static int put_under_wildcard(struct builder *b, const char *name, enum build_cl
 static int put_undeclared(struct builder *b, const char *name, struct build_service *service)
 {
 	struct policy_host *host = new_host(b, NULL);
-	int rc = host != NULL ? build_service_routes(b, service->item, UNDECLARED_PORT, host) : -ENOMEM;
+	struct policy_rules rules = {.routes = NULL};
+	int rc = host != NULL ? build_service_routes(b, service->item, UNDECLARED_PORT, &rules) : -ENOMEM;
 
 	build_warn(b, service->item, "no ServiceEntry declares host %s: it is routed on port %d only", name, UNDECLARED_PORT);
-	if (rc < 0 || host->route_count == 0)
+	if (rc < 0 || rules.route_count == 0)
 		return rc;
-	rc = own_port(b, UNDECLARED_PORT, POLICY_PORT_HTTP);
+	rc = set_rules(b, host, &rules);
+	if (rc == 0)
+		rc = own_port(b, UNDECLARED_PORT, POLICY_PORT_HTTP);
 	return rc == 0 ? add_name(&b->policy->http, name, UNDECLARED_PORT, host) : rc;
 }
 

@@ -96,9 +96,6 @@ static const char *describe(struct builder *b, const struct policy_route *route,
 		star = "*";
 	} else if (uri != NULL && (uri->type == MATCH_EXACT || uri->type == MATCH_REGEX)) {
 		path = uri->text;
-	} else if (single) {
-		return *route->shares.items[0].cluster->subset == '\0' ? route->shares.items[0].cluster->operation :
-			arena_format(&b->policy->arena, "%s:%u/*", host, number);
 	}
 	return arena_format(&b->policy->arena, "%s:%u%s%s", host, number, path, star);
 }
@@ -144,7 +141,7 @@ static size_t count_matches(const struct http_rule *rules, size_t count)
 	return sum;
 }
 
-int build_service_routes(struct builder *b, const struct store_item *item, uint16_t port, struct policy_host *host)
+int build_service_routes(struct builder *b, const struct store_item *item, uint16_t port, struct policy_rules *rules)
 {
 	const struct virtual_service *service = item->resource->virtual_service;
 	size_t most = count_matches(service->http, service->http_count);
@@ -165,8 +162,8 @@ int build_service_routes(struct builder *b, const struct store_item *item, uint1
 		if (rc < 0)
 			return rc;
 	}
-	host->routes = routes;
-	host->route_count = count;
+	rules->routes = routes;
+	rules->route_count = count;
 	return 0;
 }
 
@@ -262,7 +259,7 @@ static bool is_for_port(const struct build_attachment *attachment, uint16_t port
 	return attachment->port == 0 || attachment->port == port;
 }
 
-static int sort_candidates(struct builder *b, struct candidate *candidates, size_t count, struct policy_host *host)
+static int sort_candidates(struct builder *b, struct candidate *candidates, size_t count, struct policy_rules *rules)
 {
 	struct policy_route *routes = arena_array(&b->policy->arena, count, sizeof *routes);
 
@@ -272,12 +269,12 @@ static int sort_candidates(struct builder *b, struct candidate *candidates, size
 		qsort(candidates, count, sizeof *candidates, compare_candidates);
 	for (size_t i = 0; i < count; i++)
 		routes[i] = candidates[i].route;
-	host->routes = routes;
-	host->route_count = count;
+	rules->routes = routes;
+	rules->route_count = count;
 	return 0;
 }
 
-int build_attached_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_host *host)
+int build_attached_routes(struct builder *b, const struct build_group *group, uint16_t port, struct policy_rules *rules)
 {
 	struct candidate *candidates;
 	size_t most = 0;
@@ -296,7 +293,7 @@ int build_attached_routes(struct builder *b, const struct build_group *group, ui
 		if (is_for_port(a, port))
 			rc = add_candidates(b, a->item, port, candidates, &count);
 	if (rc == 0)
-		rc = sort_candidates(b, candidates, count, host);
+		rc = sort_candidates(b, candidates, count, rules);
 	free(candidates);
 	return rc;
 }
@@ -321,7 +318,7 @@ static bool is_stream_for(const struct builder *b, const struct stream_match *ma
 }
 
 int build_streams(struct builder *b, const struct store_item *item, enum build_class class, uint16_t port,
-	struct policy_host *host)
+	struct policy_rules *out)
 {
 	const struct virtual_service *service = item->resource->virtual_service;
 	const struct stream_rule *rules = class == BUILD_TLS ? service->tls : service->tcp;
@@ -346,7 +343,7 @@ int build_streams(struct builder *b, const struct store_item *item, enum build_c
 		if (rc < 0)
 			return rc;
 	}
-	host->streams = streams;
-	host->stream_count = count;
+	out->streams = streams;
+	out->stream_count = count;
 	return 0;
 }

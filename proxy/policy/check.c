@@ -77,7 +77,7 @@ struct subnet *check_subnets(struct reader *r, const char *field, const struct t
 
 const char *check_host(struct reader *r, const char *field, const char *host, bool wildcard)
 {
-	char small[NAME_LENGTH_MAX];
+	char small[NAME_LENGTH_MAX + 1];
 	struct error e;
 	int length;
 
@@ -89,8 +89,8 @@ const char *check_host(struct reader *r, const char *field, const char *host, bo
 	/* Most names are written as they are compared, and are in the arena already. */
 	if (length < 0 || (strlen(host) == (size_t)length && memcmp(small, host, (size_t)length) == 0))
 		return host;
-	host = arena_copy(r->arena, small, (size_t)length);
-	return host != NULL ? host : reader_no_memory(r);
+	small[length] = '\0';
+	return reader_copy(r, small);
 }
 
 void check_hosts(struct reader *r, const char *field, struct texts *hosts)

@@ -13,7 +13,6 @@
 
 #include "proxy/policy/check.h"
 #include "proxy/policy/match.h"
-#include "proxy/policy/name.h"
 
 #include <string.h>
 
@@ -83,7 +82,7 @@ static void decide_unknown(struct state *s)
 
 static bool is_declared_address(const struct service_entry *entry, const struct address *address)
 {
-	for (size_t i = 0; i < entry->addresses.count; i++)
+	for (size_t i = 0; i < entry->subnet_count; i++)
 		if (subnet_contains(&entry->subnets[i], address))
 			return true;
 	return false;
@@ -98,7 +97,7 @@ static void route_to(struct state *s, const struct policy_cluster *cluster)
 	d->cluster_name = cluster->name;
 	/* Only where a name was what decided, and the application says where to dial. */
 	if (!d->whole && cluster->resolution == SERVICE_NONE &&
-		!is_declared_address(cluster->entry, &s->facts->destination.address))
+		!is_declared_address(cluster->resource->service_entry, &s->facts->destination.address))
 		d->verify = s->policy->verify;
 }
 
@@ -107,15 +106,16 @@ static void route_to(struct state *s, const struct policy_cluster *cluster)
 /* Returns false where none of the host's rules is for this connection. */
 static bool route_connection(struct state *s, const struct policy_host *host)
 {
+	const struct policy_rules *rules = host->rules;
 	const struct policy_share *share;
 	bool named = s->facts->protocol == POLICY_TLS && s->name_length > 0;
 
-	if (host->stream_count == 0 && !host->has_streams) {
+	if (rules == NULL) {
 		route_to(s, host->cluster);
 		return true;
 	}
-	for (size_t i = 0; i < host->stream_count; i++) {
-		const struct policy_stream *stream = &host->streams[i];
+	for (size_t i = 0; i < rules->stream_count; i++) {
+		const struct policy_stream *stream = &rules->streams[i];
 
 		if (stream->match != NULL && !match_stream(stream->match, &s->facts->destination.address,
 						     named ? s->name : NULL, s->name_length))
@@ -128,17 +128,17 @@ static bool route_connection(struct state *s, const struct policy_host *host)
 		return true;
 	}
 	/* TCP rules that do not match leave the host as it is; server names that do not match leave it unknown. */
-	if (!host->has_streams)
+	if (!rules->only_streams)
 		route_to(s, host->cluster);
-	return !host->has_streams;
+	return !rules->only_streams;
 }
 
+/* Where addresses are declared for a server name, it counts only there. */
 static bool is_allowed_address(const struct policy_host *host, const struct address *address)
 {
-	for (size_t i = 0; i < host->only_count; i++)
-		if (subnet_contains(&host->only[i], address))
-			return true;
-	return host->only_count == 0;
+	const struct service_entry *entry = host->cluster->resource->service_entry;
+
+	return entry->subnet_count == 0 || is_declared_address(entry, address);
 }
 
 /* --- requests */
@@ -234,7 +234,8 @@ static void follow_route(struct state *s, const struct policy_route *route)
 		return;
 	}
 	route_to(s, share->cluster);
-	d->operation = s->policy->tracing ? route->operation : NULL;
+	d->is_traced = s->policy->tracing;
+	d->operation = route->operation;
 	d->timeout = rule->timeout.is_set ? rule->timeout.nanoseconds : 0;
 	d->retries = rule->retries != NULL ? rule->retries : &route_default_retries;
 	if (d->retries->attempts == 0)
@@ -243,17 +244,18 @@ static void follow_route(struct state *s, const struct policy_route *route)
 
 static void route_request(struct state *s, const struct policy_host *host)
 {
+	const struct policy_rules *rules = host->rules;
 	struct policy_decision *d = s->decision;
 
-	if (host->route_count == 0) {
+	if (rules == NULL) {
 		route_to(s, host->cluster);
 		d->route_name = "default";
-		d->operation = s->policy->tracing ? host->cluster->operation : NULL;
+		d->is_traced = s->policy->tracing;
 		d->retries = &route_default_retries;
 		return;
 	}
-	for (size_t i = 0; i < host->route_count; i++) {
-		const struct policy_route *route = &host->routes[i];
+	for (size_t i = 0; i < rules->route_count; i++) {
+		const struct policy_route *route = &rules->routes[i];
 
 		if (route->match == NULL || match_request(route->match, s->facts)) {
 			follow_route(s, route);
@@ -262,6 +264,29 @@ static void route_request(struct state *s, const struct policy_host *host)
 	}
 	d->action = POLICY_NO_ROUTE;
 	d->status = STATUS_NO_ROUTE;
+}
+
+/* Every request asks for it, and few have the same: it is cheaper to write than to keep. */
+const char *policy_operation(const struct policy_decision *decision, char out[POLICY_OPERATION_SIZE])
+{
+	char digits[sizeof "65535"];
+	char *digit = digits + sizeof digits;
+	size_t length;
+	unsigned port;
+
+	if (!decision->is_traced || decision->operation != NULL)
+		return decision->is_traced ? decision->operation : NULL;
+	port = decision->cluster->port;
+	do
+		*--digit = (char)('0' + port % 10);
+	while ((port /= 10) > 0);
+	length = strnlen(decision->cluster->host, NAME_LENGTH_MAX);
+	memcpy(out, decision->cluster->host, length);
+	out[length++] = ':';
+	memcpy(out + length, digit, (size_t)(digits + sizeof digits - digit));
+	length += (size_t)(digits + sizeof digits - digit);
+	memcpy(out + length, "/*", sizeof "/*");
+	return out;
 }
 
 /* --- finding the host */
@@ -304,6 +329,19 @@ static bool decide_by_name(struct state *s)
 	return host != NULL && is_allowed_address(host, &s->facts->destination.address) && route_connection(s, host);
 }
 
+/* The host for HTTP/2 that a name belongs to. */
+static const struct policy_host *find_http2(struct state *s, const char *name, size_t length)
+{
+	uint16_t port = s->facts->destination.port;
+	const struct policy_host *host;
+
+	host = host_index_find(&s->policy->http_names, name, length, port, &s->decision->probes);
+	if (host != NULL)
+		return host;
+	host = host_index_get(&s->policy->http, name, port);
+	return host != NULL && host->cluster != NULL && host->cluster->is_by_name ? host : NULL;
+}
+
 /* The narrowest sign that there is for what tells no name: whose address it is right now. */
 static bool decide_by_resolved(struct state *s)
 {
@@ -322,7 +360,7 @@ static bool decide_by_resolved(struct state *s)
 		size_t length = strlen(names[i]);
 
 		if (http2)
-			host = host_index_find(&s->policy->http_names, names[i], length, to->port, &s->decision->probes);
+			host = find_http2(s, names[i], length);
 		if (host == NULL)
 			host = host_index_find(&s->policy->tcp_names, names[i], length, to->port, &s->decision->probes);
 		if (host != NULL && route_connection(s, host))

@@ -5,6 +5,7 @@
 #ifndef WEIR_POLICY_DECIDE_H
 #define WEIR_POLICY_DECIDE_H
 
+#include "proxy/policy/name.h"
 #include "proxy/policy/policy.h"
 
 /* Names that one address may belong to, as far as they are asked for. */
@@ -63,7 +64,8 @@ struct policy_decision {
 	const char *route_name;               /* the same */
 
 	/* HTTP only, from here on. */
-	const char *operation; /* x-envoy-decorator-operation; NULL: none */
+	bool is_traced;        /* with x-envoy-decorator-operation: policy_operation() */
+	const char *operation; /* a route's; NULL: the cluster's */
 	uint16_t status;
 	int64_t timeout; /* of the whole request, in nanoseconds; 0: none */
 	const struct route_retries *retries;      /* NULL: none */
@@ -80,6 +82,15 @@ struct policy_decision {
 
 	unsigned probes; /* places that were looked at, which does not grow with the number of entries */
 };
+
+/* Bytes of the operation that a cluster has, with its NUL. */
+#define POLICY_OPERATION_SIZE (NAME_LENGTH_MAX + sizeof ":65535/*")
+
+/*
+ * What x-envoy-decorator-operation says of a decision: the route's text, which is the snapshot's, or else host, port and
+ * any path, in `out`. NULL: nothing.
+ */
+const char *policy_operation(const struct policy_decision *decision, char out[POLICY_OPERATION_SIZE]);
 
 /* Decides. */
 void policy_decide(const struct policy *policy, const struct policy_facts *facts, struct policy_decision *ret_decision);

@@ -6,25 +6,16 @@
 #ifndef WEIR_POLICY_HOST_INDEX_H
 #define WEIR_POLICY_HOST_INDEX_H
 
+#include "proxy/policy/key_index.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct host_index_entry {
-	const char *host; /* borrowed; small letters, and "*" in front of a wildcard */
-	void *value;
-	uint32_t hash;
-	uint16_t port;
-};
-
 /* {0} is an empty index. */
 struct host_index {
-	struct host_index_entry *entries; /* owned */
-	uint32_t *slots;                  /* owned; the entry's number from 1, or 0 */
-	size_t count;
-	size_t capacity;
-	size_t slot_count; /* a power of two, or 0 */
-	bool has_partial;  /* a wildcard that does not end with its label, as "*x.example.com" */
+	struct key_index keys; /* hosts in small letters, and "*" in front of a wildcard; borrowed */
+	bool has_partial;      /* a wildcard that does not end with its label, as "*x.example.com" */
 };
 
 /* Frees the index, not the values. */

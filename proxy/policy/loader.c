@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/loader.h"
 
+#include "proxy/policy/array.h"
+
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,17 +59,14 @@ static void free_names(struct names *names)
 
 static int add_name(struct names *names, const char *name)
 {
+	char **items;
+
 	if (names->count == STORE_FILE_MAX)
 		return -E2BIG;
-	if (names->count == names->capacity) {
-		size_t capacity = names->capacity == 0 ? 16 : names->capacity * 2;
-		char **items = realloc(names->items, capacity * sizeof *items);
-
-		if (items == NULL)
-			return -ENOMEM;
-		names->items = items;
-		names->capacity = capacity;
-	}
+	items = array_room(names->items, names->count, &names->capacity, sizeof *items);
+	if (items == NULL)
+		return -ENOMEM;
+	names->items = items;
 	names->items[names->count] = strdup(name);
 	return names->items[names->count++] != NULL ? 0 : -ENOMEM;
 }
@@ -90,51 +91,28 @@ static int list_names(DIR *directory, struct names *names)
 
 /* --- what is known of a file */
 
-/* The place of a file, or the place where it would be. */
-static size_t find_place(const struct loader *loader, const char *name)
+static_assert(offsetof(struct loader_file, name) == 0, "files are found by their names");
+
+/* Makes it known, if it is not. Returns NULL when memory is out. */
+static struct loader_file *know_file(struct loader *loader, const char *name)
 {
-	size_t low = 0;
-	size_t high = loader->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(loader->files[middle].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static struct loader_file *find_file(const struct loader *loader, const char *name)
-{
-	size_t place = find_place(loader, name);
-
-	return place < loader->count && strcmp(loader->files[place].name, name) == 0 ? &loader->files[place] : NULL;
-}
-
-static struct loader_file *add_file(struct loader *loader, const char *name)
-{
-	size_t place = find_place(loader, name);
+	struct loader_file *files = loader->files;
+	size_t place;
 	char *copy;
 
-	if (loader->count == loader->capacity) {
-		size_t capacity = loader->capacity == 0 ? 16 : loader->capacity * 2;
-		struct loader_file *files = realloc(loader->files, capacity * sizeof *files);
-
-		if (files == NULL)
-			return NULL;
-		loader->files = files;
-		loader->capacity = capacity;
-	}
+	if (array_find(files, loader->count, sizeof *files, name, &place))
+		return &files[place];
+	files = array_room(files, loader->count, &loader->capacity, sizeof *files);
+	if (files == NULL)
+		return NULL;
+	loader->files = files;
 	copy = strdup(name);
 	if (copy == NULL)
 		return NULL;
-	memmove(&loader->files[place + 1], &loader->files[place], (loader->count - place) * sizeof *loader->files);
-	loader->files[place] = (struct loader_file){.name = copy};
+	memmove(&files[place + 1], &files[place], (loader->count - place) * sizeof *files);
+	files[place] = (struct loader_file){.name = copy};
 	loader->count++;
-	return &loader->files[place];
+	return &files[place];
 }
 
 /* --- scanning */
@@ -142,15 +120,13 @@ static struct loader_file *add_file(struct loader *loader, const char *name)
 /* Brings the store up to one file. Returns 1, 0 or -errno as loader_scan(). */
 static int scan_file(struct loader *loader, int directory, const char *name, struct store *store, struct report *report)
 {
-	struct loader_file *file = find_file(loader, name);
+	struct loader_file *file = know_file(loader, name);
 	char path[PATH_SIZE];
 	struct report_place place = {.file = path};
 	char *text = NULL;
 	size_t length = 0;
 	int rc;
 
-	if (file == NULL)
-		file = add_file(loader, name);
 	if (file == NULL)
 		return -ENOMEM;
 	(void)snprintf(path, sizeof path, "%s/%s", loader->directory, name);

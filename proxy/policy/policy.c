@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/policy.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+static_assert(sizeof(struct policy_cluster) <= POLICY_CLUSTER_SIZE_MAX, "a cluster is small");
+static_assert(sizeof(struct policy_host) <= POLICY_HOST_SIZE_MAX, "so is its place");
 
 struct policy *policy_ref(struct policy *policy)
 {
@@ -36,21 +40,11 @@ unsigned policy_port_owners(const struct policy *policy, uint16_t port)
 	return page != NULL ? page[port & 255] : 0;
 }
 
-static size_t host_index_size(const struct host_index *index)
-{
-	return index->capacity * sizeof *index->entries + index->slot_count * sizeof *index->slots;
-}
-
-static size_t prefix_index_size(const struct prefix_index *index)
-{
-	return index->capacity * sizeof *index->entries + index->slot_count * sizeof *index->slots;
-}
-
 size_t policy_size(const struct policy *policy)
 {
-	return sizeof *policy + policy->arena.total + host_index_size(&policy->http) + host_index_size(&policy->tls) +
-	       host_index_size(&policy->tcp_names) + host_index_size(&policy->http_names) +
-	       prefix_index_size(&policy->addresses) + prefix_index_size(&policy->http_addresses) +
+	return sizeof *policy + policy->arena.total + key_index_size(&policy->http.keys) + key_index_size(&policy->tls.keys) +
+	       key_index_size(&policy->tcp_names.keys) + key_index_size(&policy->http_names.keys) +
+	       key_index_size(&policy->addresses.keys) + key_index_size(&policy->http_addresses.keys) +
 	       policy->batch_count * sizeof(struct batch *) + policy->resolve_count * sizeof *policy->resolve +
 	       policy->cluster_count * sizeof(struct policy_cluster *);
 }

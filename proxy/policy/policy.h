@@ -18,32 +18,33 @@ enum policy_port {
 	POLICY_PORT_UNSET = 1 << 3 /* an entry without a protocol; HTTP and TCP are set, too */
 };
 
-/* Where to dial: an address, a name to resolve, or the path of a Unix socket. */
+/* Where to dial: an address, or a name to resolve. */
 struct policy_endpoint {
-	const char *name;      /* NULL: it is an address */
-	const char *unix_path; /* NULL: it is none */
+	const char *name; /* NULL: it is an address */
 	struct address address;
 	uint16_t port;
 	uint32_t weight;
 };
+
+/* Bytes of a cluster, and of its place in an index: there are tens of thousands of them. */
+#define POLICY_CLUSTER_SIZE_MAX 72u
+#define POLICY_HOST_SIZE_MAX 16u
 
 /* A host's port, as a ServiceEntry declares it. */
 struct policy_cluster {
 	const char *name; /* "outbound|80||httpbin.org" */
 	const char *host;
 	const char *subset;    /* "": none */
-	const char *operation; /* host, port and path as x-envoy-decorator-operation tells them */
-	const char *namespace_; /* of the ServiceEntry, and its name */
-	const char *entry_name;
-	const struct service_entry *entry;
+	const struct resource *resource; /* the ServiceEntry */
 	const struct policy_endpoint *endpoints; /* none with resolution NONE: the application's destination is dialled */
-	uint32_t endpoint_count;
-	uint16_t port;
-	uint16_t target_port; /* of the dialled destination with resolution NONE; 0: as dialled */
-	enum service_protocol protocol;
-	enum service_resolution resolution;
 	struct traffic_policy traffic;
 	struct policy_cluster *next; /* another port of the host, or NULL */
+	uint16_t endpoint_count;
+	uint16_t port;
+	uint16_t target_port; /* of the dialled destination with resolution NONE; 0: as dialled */
+	enum service_protocol protocol : 6;
+	bool is_by_name : 1; /* HTTP/2 finds it by its host in policy.http: it is not in policy.http_names, too */
+	enum service_resolution resolution;
 };
 
 /* One destination of a route. */
@@ -65,7 +66,7 @@ struct policy_route {
 	const struct http_match *match; /* NULL: every request */
 	struct policy_shares shares;
 	const char *name;        /* NULL: none */
-	const char *operation;   /* NULL: nothing is sent on */
+	const char *operation;   /* x-envoy-decorator-operation; NULL: nothing is sent on */
 	uint16_t missing_status; /* where the chosen destination is not declared */
 };
 
@@ -75,17 +76,19 @@ struct policy_stream {
 	struct policy_shares shares;
 };
 
+/* What routes say of a host and port. */
+struct policy_rules {
+	const struct policy_route *routes;   /* in order; none: the cluster, with the default route */
+	const struct policy_stream *streams; /* in order; none: the cluster */
+	size_t route_count;
+	size_t stream_count;
+	bool only_streams; /* TLS: what no stream matches is not this host's */
+};
+
 /* What decides for a host and port. */
 struct policy_host {
 	const struct policy_cluster *cluster; /* NULL: only routes say where to */
-	const struct policy_route *routes;    /* in order; none: the cluster, with the default route */
-	const struct policy_stream *streams;  /* in order; none: the cluster */
-	size_t route_count;
-	size_t stream_count;
-	bool has_streams;          /* TLS: only the streams' names count */
-	bool opaque;               /* by address, TCP: whatever is said */
-	const struct subnet *only; /* TLS: only to these ranges; NULL: to any address */
-	size_t only_count;
+	const struct policy_rules *rules;     /* NULL: none */
 };
 
 struct policy {
@@ -98,7 +101,7 @@ struct policy {
 	struct host_index http;       /* by host, of requests */
 	struct host_index tls;        /* by server name */
 	struct host_index tcp_names;  /* by the name that the dialled address belongs to */
-	struct host_index http_names; /* the same for HTTP/2 that is passed through whole */
+	struct host_index http_names; /* the same for HTTP/2 that is passed through whole, but see policy_cluster.is_by_name */
 	struct prefix_index addresses;      /* by declared address: TCP, and TLS */
 	struct prefix_index http_addresses; /* for HTTP/2 */
 	const char **resolve; /* names that must be resolved before anybody asks for them */

@@ -6,23 +6,14 @@
 #ifndef WEIR_POLICY_PREFIX_INDEX_H
 #define WEIR_POLICY_PREFIX_INDEX_H
 
+#include "proxy/policy/key_index.h"
 #include "proxy/policy/subnet.h"
 
 #include <stddef.h>
 
-struct prefix_index_entry {
-	struct subnet subnet;
-	uint16_t port;
-	void *value;
-};
-
 /* {0} is an empty index. */
 struct prefix_index {
-	struct prefix_index_entry *entries; /* owned */
-	uint32_t *slots;                    /* owned; the entry's number from 1, or 0 */
-	size_t count;
-	size_t capacity;
-	size_t slot_count;
+	struct key_index keys; /* addresses, borrowed; their kind is the length of the prefix */
 	uint8_t lengths[SUBNET_BITS_MAX + 1]; /* in use, the longest first */
 	size_t length_count;
 };
@@ -30,11 +21,13 @@ struct prefix_index {
 /* Frees the index, not the values. */
 void prefix_index_free(struct prefix_index *index);
 
-/* Adds a range that is not there yet. Returns 0 or -ENOMEM. */
-int prefix_index_add(struct prefix_index *index, const struct subnet *subnet, uint16_t port, void *value);
+/*
+ * Adds a range that is not there yet: an address, which is borrowed, without bits behind the prefix. Returns 0 or -ENOMEM.
+ */
+int prefix_index_add(struct prefix_index *index, const struct address *address, uint8_t bits, uint16_t port, void *value);
 
 /* The value of exactly this range, or NULL. */
-void *prefix_index_get(const struct prefix_index *index, const struct subnet *subnet, uint16_t port);
+void *prefix_index_get(const struct prefix_index *index, const struct address *address, uint8_t bits, uint16_t port);
 
 /* The value of the narrowest range that has the address, or NULL. Adds the slots that were looked at to `*probes`. */
 void *prefix_index_find(const struct prefix_index *index, const struct address *address, uint16_t port, unsigned *probes);

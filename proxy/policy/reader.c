@@ -127,11 +127,30 @@ void *reader_alloc(struct reader *r, size_t count, size_t size)
 	return memory != NULL ? memory : reader_no_memory(r);
 }
 
+/* Where a text is remembered. */
+static const char **known_place(struct reader *r, const char *text, size_t length)
+{
+	uint32_t hash = UINT32_C(2166136261);
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)text[i]) * UINT32_C(16777619);
+	return &r->known[(hash ^ hash >> 16) % READER_KNOWN_COUNT];
+}
+
 const char *reader_copy(struct reader *r, const char *text)
 {
-	const char *copy = arena_copy(r->arena, text, strlen(text));
+	size_t length = strlen(text);
+	const char **known = length <= READER_KNOWN_LENGTH ? known_place(r, text, length) : NULL;
+	const char *copy;
 
-	return copy != NULL ? copy : reader_no_memory(r);
+	if (known != NULL && *known != NULL && strcmp(*known, text) == 0)
+		return *known;
+	copy = arena_copy(r->arena, text, length);
+	if (copy == NULL)
+		return reader_no_memory(r);
+	if (known != NULL)
+		*known = copy;
+	return copy;
 }
 
 /* --- objects and lists */
@@ -228,16 +247,24 @@ int reader_word(struct reader *r, const struct node *node, const char *const *wo
 	return otherwise;
 }
 
-void reader_text(struct reader *r, const struct node *node, void *target)
+const char *reader_scalar(struct reader *r, const struct node *node)
 {
-	const char **text = target;
-
 	if (node->type != NODE_SCALAR)
 		reader_error(r, "", "must be a string");
 	else if (node_meaning(node) != NODE_TEXT)
 		reader_error(r, "", "must be a string: put %.100s in quotes", node->text);
 	else
-		*text = reader_copy(r, node->text);
+		return node->text;
+	return NULL;
+}
+
+void reader_text(struct reader *r, const struct node *node, void *target)
+{
+	const char *scalar = reader_scalar(r, node);
+	const char **text = target;
+
+	if (scalar != NULL)
+		*text = reader_copy(r, scalar);
 }
 
 void reader_texts(struct reader *r, const struct node *node, void *target)

@@ -20,6 +20,13 @@
 /* Items of one list: what is checked pairwise stays bounded. */
 #define READER_ITEM_MAX 4096u
 
+/*
+ * Texts of a file that are remembered, and how long they are at most: what stands there again and again (names of
+ * namespaces, ports, protocols, labels) is kept once. A text that comes later may take another's place.
+ */
+#define READER_KNOWN_COUNT 256u
+#define READER_KNOWN_LENGTH 64u
+
 struct reader_step {
 	const char *key; /* NULL: an index */
 	size_t index;
@@ -34,6 +41,7 @@ struct reader {
 	const char *namespace_;   /* of resources that do not say */
 	struct reader_step steps[READER_STEP_MAX];
 	size_t depth;
+	const char *known[READER_KNOWN_COUNT]; /* by a hash; in the arena */
 	bool failed;    /* an error was reported: the object must not be used */
 	bool no_memory; /* and it may not be complete for that reason */
 };
@@ -88,7 +96,7 @@ void *reader_no_memory(struct reader *r);
 /* Memory in the arena. Returns NULL, and marks the reader, when there is none. */
 void *reader_alloc(struct reader *r, size_t count, size_t size);
 
-/* A copy of a text in the arena. Returns NULL, and marks the reader, when memory is out. */
+/* A text in the arena, maybe one that is there already. Returns NULL, and marks the reader, when memory is out. */
 const char *reader_copy(struct reader *r, const char *text);
 
 /* Reads a map's fields into an object. Unknown fields are warned of, null ones are absent. */
@@ -107,6 +115,9 @@ void *reader_new(struct reader *r, const struct node *node, size_t size, reader_
 
 /* The place of a text among words, exactly; `otherwise` after an error that lists them. */
 int reader_word(struct reader *r, const struct node *node, const char *const *words, size_t count, int otherwise);
+
+/* The text of a string, which belongs to the tree; NULL after an error. */
+const char *reader_scalar(struct reader *r, const struct node *node);
 
 /* Reading functions for plain types. */
 void reader_text(struct reader *r, const struct node *node, void *target);     /* const char * */

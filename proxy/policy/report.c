@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/report.h"
 
+#include "proxy/policy/array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,18 +50,14 @@ static char *escape(const char *raw)
 
 static struct report_problem *make_room(struct report *report)
 {
-	size_t capacity = report->capacity == 0 ? 8 : report->capacity * 2;
 	struct report_problem *problems;
 
 	if (report->count >= REPORT_PROBLEM_MAX)
 		return NULL;
-	if (report->count < report->capacity)
-		return &report->problems[report->count];
-	problems = realloc(report->problems, capacity * sizeof *problems);
+	problems = array_room(report->problems, report->count, &report->capacity, sizeof *problems);
 	if (problems == NULL)
 		return NULL;
 	report->problems = problems;
-	report->capacity = capacity;
 	return &report->problems[report->count];
 }
 

@@ -213,6 +213,7 @@ enum resource_result resource_read(struct reader *r, const struct node *root, st
 	ret_resource->namespace_ = head.namespace_ == outer ? reader_copy(r, outer) : head.namespace_;
 	ret_resource->name = head.name;
 	set_spec(ret_resource, read_spec(r, kind, &head));
+	ret_resource->refused = r->failed;
 	r->resource = "";
 	r->namespace_ = outer;
 	return r->failed ? RESOURCE_REFUSED : RESOURCE_READ;

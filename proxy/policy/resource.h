@@ -22,7 +22,8 @@ enum resource_kind {
 
 /* Plain data in the arena of its file. */
 struct resource {
-	enum resource_kind kind;
+	enum resource_kind kind : 8;
+	bool refused; /* only its name, kind and namespace count */
 	unsigned line;
 	const char *namespace_;
 	const char *name;

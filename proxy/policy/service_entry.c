@@ -7,6 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
+static_assert(sizeof(struct service_entry) <= SERVICE_ENTRY_SIZE_MAX, "an entry is small");
+static_assert(READER_ITEM_MAX <= UINT16_MAX, "a list's length fits");
+
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof *(fields))
 
 /* --- protocols and resolutions */
@@ -51,13 +54,9 @@ bool service_protocol_is_tcp(enum service_protocol protocol)
 	return protocol >= SERVICE_TCP && protocol <= SERVICE_REDIS;
 }
 
-/* As Istio does: without regard to case. */
-static enum service_protocol parse_protocol(const char *text)
+bool service_endpoint_is_unix(const struct service_endpoint *endpoint)
 {
-	for (int i = 0; i < SERVICE_PROTOCOL_COUNT; i++)
-		if (strcasecmp(protocols[i], text) == 0)
-			return (enum service_protocol)i;
-	return SERVICE_UNSUPPORTED;
+	return strncmp(endpoint->address, SERVICE_UNIX_PREFIX, strlen(SERVICE_UNIX_PREFIX)) == 0;
 }
 
 const char *service_resolution_name(enum service_resolution resolution)
@@ -67,28 +66,64 @@ const char *service_resolution_name(enum service_resolution resolution)
 
 /* --- reading */
 
+static void read_address(struct reader *r, const struct node *node, void *target)
+{
+	const char *text = reader_scalar(r, node);
+	struct error e;
+
+	if (text != NULL && subnet_parse(text, target, &e) < 0)
+		reader_error(r, "", "%s", e.text);
+}
+
+static void read_addresses(struct reader *r, const struct node *node, void *target)
+{
+	struct service_entry *entry = target;
+	size_t count;
+
+	entry->subnets = reader_items(r, node, sizeof *entry->subnets, read_address, "must be a string", &count);
+	entry->subnet_count = (uint16_t)count;
+	for (const struct node_item *item = count > 0 ? node->first : NULL; item != NULL; item = item->next)
+		if (item->value->type == NODE_SCALAR && strchr(item->value->text, '/') != NULL)
+			entry->has_range = true;
+}
+
+/* As Istio does: without regard to case. */
+static void read_protocol(struct reader *r, const struct node *node, void *target)
+{
+	const char *text = reader_scalar(r, node);
+	enum service_protocol *protocol = target;
+
+	for (int i = 0; text != NULL && i < SERVICE_PROTOCOL_COUNT; i++) {
+		if (strcasecmp(protocols[i], text) == 0) {
+			*protocol = (enum service_protocol)i;
+			return;
+		}
+	}
+	if (text != NULL)
+		reader_error(r, "", "unsupported protocol: %s", text);
+}
+
 static void read_port(struct reader *r, const struct node *node, void *target)
 {
 	static const struct reader_field fields[] = {
 		{"number", reader_integer, offsetof(struct service_port, number)},
-		{"protocol", reader_text, offsetof(struct service_port, protocol_text)},
+		{"protocol", read_protocol, offsetof(struct service_port, protocol)},
 		{"name", reader_text, offsetof(struct service_port, name)},
 		{"targetPort", reader_integer, offsetof(struct service_port, target_port)},
 	};
 	struct service_port *port = target;
 
-	port->name = port->protocol_text = "";
+	port->name = "";
 	reader_object(r, node, fields, FIELD_COUNT(fields), port);
-	if (port->protocol_text != NULL)
-		port->protocol = parse_protocol(port->protocol_text);
 }
 
 static void read_ports(struct reader *r, const struct node *node, void *target)
 {
 	struct service_entry *entry = target;
+	size_t count;
 
-	entry->ports = reader_items(r, node, sizeof *entry->ports, read_port, "service entry port may not be null",
-		&entry->port_count);
+	entry->ports = reader_items(r, node, sizeof *entry->ports, read_port, "service entry port may not be null", &count);
+	entry->port_count = (uint16_t)count;
 }
 
 static void read_endpoint_ports(struct reader *r, const struct node *node, void *target)
@@ -134,17 +169,18 @@ static void read_endpoint(struct reader *r, const struct node *node, void *targe
 static void read_endpoints(struct reader *r, const struct node *node, void *target)
 {
 	struct service_entry *entry = target;
+	size_t count;
 
-	entry->endpoints = reader_items(r, node, sizeof *entry->endpoints, read_endpoint, "endpoint cannot be nil",
-		&entry->endpoint_count);
+	entry->endpoints = reader_items(r, node, sizeof *entry->endpoints, read_endpoint, "endpoint cannot be nil", &count);
+	entry->endpoint_count = (uint16_t)count;
 }
 
 static void read_location(struct reader *r, const struct node *node, void *target)
 {
 	static const char *const words[] = {"MESH_EXTERNAL", "MESH_INTERNAL"};
-	bool *external = target;
+	struct service_entry *entry = target;
 
-	*external = reader_word(r, node, words, FIELD_COUNT(words), 0) == 0;
+	entry->is_external = reader_word(r, node, words, FIELD_COUNT(words), 0) == 0;
 }
 
 /* An enum's value may also be written as its number, but nobody does. */
@@ -166,30 +202,30 @@ static void read_resolution(struct reader *r, const struct node *node, void *tar
 static void read_selector(struct reader *r, const struct node *node, void *target)
 {
 	static const struct reader_field fields[] = {{"labels", reader_pairs, 0}};
-	struct pairs *labels = reader_alloc(r, 1, sizeof *labels);
-	const struct pairs **selector = target;
+	struct service_entry *entry = target;
+	struct pairs labels = {.items = NULL};
 
-	if (labels != NULL)
-		reader_object(r, node, fields, FIELD_COUNT(fields), labels);
-	*selector = labels;
+	reader_object(r, node, fields, FIELD_COUNT(fields), &labels);
+	entry->has_selector = true;
+	entry->selects_labels = labels.count > 0;
 }
 
 void service_entry_read(struct reader *r, const struct node *node, void *target)
 {
 	static const struct reader_field fields[] = {
 		{"hosts", reader_texts, offsetof(struct service_entry, hosts)},
-		{"addresses", reader_texts, offsetof(struct service_entry, addresses)},
+		{"addresses", read_addresses, 0},
 		{"ports", read_ports, 0},
-		{"location", read_location, offsetof(struct service_entry, external)},
+		{"location", read_location, 0},
 		{"resolution", read_resolution, offsetof(struct service_entry, resolution)},
 		{"endpoints", read_endpoints, 0},
-		{"workloadSelector", read_selector, offsetof(struct service_entry, selector)},
+		{"workloadSelector", read_selector, 0},
 		{"exportTo", reader_texts, offsetof(struct service_entry, export_to)},
-		{"subjectAltNames", reader_texts, offsetof(struct service_entry, subject_alt_names)},
+		{"subjectAltNames", NULL, 0}, /* names of a certificate are a matter of the DestinationRule here */
 	};
 	struct service_entry *entry = target;
 
-	entry->external = true;
+	entry->is_external = true;
 	reader_object(r, node, fields, FIELD_COUNT(fields), entry);
 	/* What could not be read is not worth a second complaint about what it would mean. */
 	if (!r->failed)

@@ -22,9 +22,8 @@ enum service_protocol {
 	SERVICE_MYSQL,
 	SERVICE_REDIS,
 	SERVICE_UDP,
-	SERVICE_PROTOCOL_COUNT,
-	SERVICE_UNSUPPORTED = SERVICE_PROTOCOL_COUNT
-};
+	SERVICE_PROTOCOL_COUNT
+} __attribute__((packed));
 
 enum service_resolution {
 	SERVICE_NONE,            /* where the application dialled */
@@ -32,15 +31,17 @@ enum service_resolution {
 	SERVICE_DNS,             /* all addresses of the host, or of the endpoints' names */
 	SERVICE_DNS_ROUND_ROBIN, /* the first address of the newest answer */
 	SERVICE_RESOLUTION_COUNT
-};
+} __attribute__((packed));
 
 struct service_port {
 	const char *name;
-	const char *protocol_text; /* as written */
-	enum service_protocol protocol;
 	int32_t number;
 	int32_t target_port; /* 0: the same */
+	enum service_protocol protocol;
 };
+
+/* How the address of a Unix socket begins. */
+#define SERVICE_UNIX_PREFIX "unix://"
 
 struct service_endpoint_port {
 	const char *name;
@@ -48,27 +49,32 @@ struct service_endpoint_port {
 };
 
 struct service_endpoint {
-	const char *address; /* IP, name, or "unix:///path" */
+	const char *address; /* IP, name, or "unix:///path", which is not dialled */
 	struct service_endpoint_port *ports;
 	size_t port_count;
 	struct pairs labels;
 	int32_t weight;
 };
 
+/* There are thousands of them: SERVICE_ENTRY_SIZE_MAX. */
 struct service_entry {
-	struct texts hosts; /* small letters, without a dot at the end */
-	struct texts addresses;
-	struct subnet *subnets; /* the addresses; as many */
+	struct texts hosts;     /* small letters, without a dot at the end */
+	struct subnet *subnets; /* addresses */
 	struct service_port *ports;
-	size_t port_count;
 	struct service_endpoint *endpoints;
-	size_t endpoint_count;
 	struct texts export_to;
-	struct texts subject_alt_names;
-	const struct pairs *selector; /* workloadSelector.labels; NULL: none */
+	uint16_t subnet_count;
+	uint16_t port_count;
+	uint16_t endpoint_count;
 	enum service_resolution resolution;
-	bool external; /* location */
+	bool is_external : 1;    /* location */
+	bool has_range : 1;      /* one of the addresses is written with the length of a prefix */
+	bool has_selector : 1;   /* workloadSelector */
+	bool selects_labels : 1; /* and it names some */
 };
+
+/* Bytes of an entry without what it points to. */
+#define SERVICE_ENTRY_SIZE_MAX 64u
 
 /* Hosts, addresses and ports of one entry, as in Kubernetes' schema of it. */
 #define SERVICE_ENTRY_ITEM_MAX 256u
@@ -77,6 +83,9 @@ struct service_entry {
 bool service_protocol_is_http(enum service_protocol protocol);
 bool service_protocol_is_tls(enum service_protocol protocol);
 bool service_protocol_is_tcp(enum service_protocol protocol);
+
+/* Whether an endpoint is a Unix socket. The proxy's sandbox has sockets of IP alone: nobody dials it. */
+bool service_endpoint_is_unix(const struct service_endpoint *endpoint);
 
 /* The resolution's name. */
 const char *service_resolution_name(enum service_resolution resolution);

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define UNIX_PREFIX "unix://"
-
 static bool is_dns(const struct service_entry *entry)
 {
 	return entry->resolution == SERVICE_DNS || entry->resolution == SERVICE_DNS_ROUND_ROBIN;
@@ -21,19 +19,6 @@ static bool is_address(const char *text)
 	struct address address;
 
 	return address_parse(text, strlen(text), &address) == 0;
-}
-
-/* --- hosts and addresses */
-
-static void check_addresses(struct reader *r, struct service_entry *entry)
-{
-	bool range = false;
-
-	entry->subnets = check_subnets(r, "addresses", &entry->addresses);
-	for (size_t i = 0; i < entry->addresses.count; i++)
-		range = range || strchr(entry->addresses.items[i], '/') != NULL;
-	if (range && is_dns(entry))
-		reader_error(r, "addresses", "CIDR addresses are allowed only for NONE/STATIC resolution types");
 }
 
 /* --- ports */
@@ -51,7 +36,7 @@ static bool is_unreachable(const struct service_entry *entry, const struct servi
 {
 	bool opaque = service_protocol_is_tcp(port->protocol) || port->protocol == SERVICE_UNSET;
 
-	return opaque && entry->addresses.count == 0 && entry->endpoint_count == 0 && has_wildcard(entry);
+	return opaque && entry->subnet_count == 0 && entry->endpoint_count == 0 && has_wildcard(entry);
 }
 
 static void check_one_port(struct reader *r, const struct service_entry *entry, size_t index)
@@ -71,8 +56,6 @@ static void check_one_port(struct reader *r, const struct service_entry *entry, 
 				   "ISTIO_META_DNS_AUTO_ALLOCATE is not set on a proxy");
 	if (!name_is_label(port->name))
 		reader_error(r, "name", "invalid port name: %s", port->name);
-	if (port->protocol == SERVICE_UNSUPPORTED)
-		reader_error(r, "protocol", "unsupported protocol: %s", port->protocol_text);
 	if (port->protocol == SERVICE_UDP)
 		reader_warn(r, "protocol", "UDP does not go through the proxy: this port has no effect");
 	check_port(r, "number", port->number);
@@ -105,7 +88,7 @@ static void check_several_hosts(struct reader *r, const struct service_entry *en
 	}
 	if (entry->hosts.count < 2 || entry->resolution == SERVICE_NONE)
 		return;
-	if (is_dns(entry) && entry->addresses.count > 0 && tcp)
+	if (is_dns(entry) && entry->subnet_count > 0 && tcp)
 		reader_warn(r, "hosts", "service entry can not have more than one host specified simultaneously with address "
 					"and tcp port");
 	if (opaque)
@@ -141,7 +124,7 @@ static void check_endpoint_ports(struct reader *r, const struct service_entry *e
 static void check_unix_endpoint(struct reader *r, const struct service_entry *entry,
 	const struct service_endpoint *endpoint)
 {
-	const char *path = endpoint->address + strlen(UNIX_PREFIX);
+	const char *path = endpoint->address + strlen(SERVICE_UNIX_PREFIX);
 
 	if (*path == '\0')
 		reader_error(r, "address", "unix address must not be empty");
@@ -151,6 +134,7 @@ static void check_unix_endpoint(struct reader *r, const struct service_entry *en
 		reader_error(r, "ports", "unix endpoint %s must not include ports", endpoint->address);
 	if (entry->port_count != 1)
 		reader_error(r, "", "exactly 1 service port required for unix endpoints");
+	reader_warn(r, "address", "unix sockets are not supported, the proxy opens sockets of IP alone: this endpoint is not used");
 }
 
 static void check_static_endpoint(struct reader *r, const struct service_entry *entry,
@@ -158,7 +142,7 @@ static void check_static_endpoint(struct reader *r, const struct service_entry *
 {
 	if (*endpoint->address == '\0')
 		reader_error(r, "", "address is required");
-	else if (strncmp(endpoint->address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+	else if (service_endpoint_is_unix(endpoint))
 		check_unix_endpoint(r, entry, endpoint);
 	else if (!is_address(endpoint->address))
 		reader_error(r, "address", "endpoint address \"%s\" is not a valid IP address", endpoint->address);
@@ -256,7 +240,7 @@ static void warn_of_none(struct reader *r, const struct service_entry *entry)
 {
 	bool named = has_port(entry, service_protocol_is_http) || has_port(entry, service_protocol_is_tls);
 
-	if (named && entry->external && entry->addresses.count == 0)
+	if (named && entry->is_external && entry->subnet_count == 0)
 		reader_warn(r, "resolution", "with NONE an application reaches any address under these host names, unless "
 					     "weir.verifyDestination is enforce; DNS binds them to their addresses");
 }
@@ -267,7 +251,7 @@ static void check_resolution(struct reader *r, struct service_entry *entry)
 	case SERVICE_NONE:
 		if (entry->endpoint_count > 0)
 			reader_error(r, "endpoints", "no endpoints should be provided for resolution type none");
-		if (entry->selector != NULL)
+		if (entry->has_selector)
 			reader_warn(r, "workloadSelector", "workloadSelector should not be set when resolution mode is NONE");
 		warn_of_none(r, entry);
 		warn_of_names(r, entry);
@@ -291,11 +275,11 @@ static void check_resolution(struct reader *r, struct service_entry *entry)
 
 static void check_selector(struct reader *r, const struct service_entry *entry)
 {
-	if (entry->selector == NULL)
+	if (!entry->has_selector)
 		return;
 	if (entry->endpoint_count > 0)
 		reader_error(r, "workloadSelector", "only one of WorkloadSelector or Endpoints is allowed in Service Entry");
-	if (entry->selector->count == 0)
+	if (!entry->selects_labels)
 		reader_warn(r, "workloadSelector", "service entry: workload selector specified without labels, will be applied "
 						   "to all services in namespace");
 	else
@@ -307,7 +291,7 @@ static bool check_counts(struct reader *r, const struct service_entry *entry)
 	const struct {
 		const char *field;
 		size_t count;
-	} lists[] = {{"hosts", entry->hosts.count}, {"addresses", entry->addresses.count}, {"ports", entry->port_count}};
+	} lists[] = {{"hosts", entry->hosts.count}, {"addresses", entry->subnet_count}, {"ports", entry->port_count}};
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -327,7 +311,8 @@ void service_entry_check(struct reader *r, struct service_entry *entry)
 	if (entry->hosts.count == 0)
 		reader_error(r, "hosts", "service entry must have at least one host");
 	check_hosts(r, "hosts", &entry->hosts);
-	check_addresses(r, entry);
+	if (entry->has_range && is_dns(entry))
+		reader_error(r, "addresses", "CIDR addresses are allowed only for NONE/STATIC resolution types");
 	check_ports(r, entry);
 	check_resolution(r, entry);
 	check_several_hosts(r, entry);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/store.h"
 
+#include "proxy/policy/array.h"
+
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,68 +37,48 @@ void store_free(struct store *store)
 
 /* --- files by path */
 
-/* The place of a file, or the place where it would be. */
-static size_t find_place(const struct store *store, const char *path)
+static_assert(offsetof(struct store_file, path) == 0, "files are found by their paths");
+
+static struct store_file *find_file(const struct store *store, const char *path, size_t *ret_place)
 {
-	size_t low = 0;
-	size_t high = store->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(store->files[middle].path, path) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static struct store_file *find_file(const struct store *store, const char *path)
-{
-	size_t place = find_place(store, path);
-
-	return place < store->count && strcmp(store->files[place].path, path) == 0 ? &store->files[place] : NULL;
+	return array_find(store->files, store->count, sizeof *store->files, path, ret_place) ? &store->files[*ret_place] : NULL;
 }
 
 static int make_file(struct store *store, const char *path, struct store_file **ret_file)
 {
-	size_t place = find_place(store, path);
+	struct store_file *files;
+	size_t place;
 	char *copy;
 
-	*ret_file = find_file(store, path);
+	*ret_file = find_file(store, path, &place);
 	if (*ret_file != NULL)
 		return 0;
 	if (store->count == STORE_FILE_MAX)
 		return -E2BIG;
-	if (store->count == store->capacity) {
-		size_t capacity = store->capacity == 0 ? 8 : store->capacity * 2;
-		struct store_file *files = realloc(store->files, capacity * sizeof *files);
-
-		if (files == NULL)
-			return -ENOMEM;
-		store->files = files;
-		store->capacity = capacity;
-	}
+	files = array_room(store->files, store->count, &store->capacity, sizeof *files);
+	if (files == NULL)
+		return -ENOMEM;
+	store->files = files;
 	copy = strdup(path);
 	if (copy == NULL)
 		return -ENOMEM;
-	memmove(&store->files[place + 1], &store->files[place], (store->count - place) * sizeof *store->files);
-	store->files[place] = (struct store_file){.path = copy};
+	memmove(&files[place + 1], &files[place], (store->count - place) * sizeof *files);
+	files[place] = (struct store_file){.path = copy};
 	store->count++;
-	*ret_file = &store->files[place];
+	*ret_file = &files[place];
 	return 0;
 }
 
 bool store_remove(struct store *store, const char *path)
 {
-	struct store_file *file = find_file(store, path);
+	size_t place;
+	struct store_file *file = find_file(store, path, &place);
 
 	if (file == NULL)
 		return false;
 	free_items(file);
 	free(file->path);
-	memmove(file, file + 1, (size_t)(&store->files[store->count] - (file + 1)) * sizeof *file);
+	memmove(file, file + 1, (store->count - place - 1) * sizeof *file);
 	store->count--;
 	return true;
 }
@@ -131,6 +115,7 @@ static const struct store_item *find_item(const struct store_item *items, size_t
 struct merge {
 	struct store_item *items;
 	size_t count;
+	size_t capacity;
 	uint64_t sequence;
 };
 
@@ -142,11 +127,11 @@ static void add_item(struct merge *merge, const struct resource *resource, struc
 static void take_new(struct merge *merge, struct batch *batch, const struct store_file *file)
 {
 	for (size_t i = 0; i < batch->count; i++) {
-		const struct batch_entry *entry = &batch->entries[i];
-		const struct store_item *old = find_item(file->items, file->count, &entry->resource);
+		const struct resource *resource = &batch->resources[i];
+		const struct store_item *old = find_item(file->items, file->count, resource);
 
-		if (!entry->refused)
-			add_item(merge, &entry->resource, batch, old != NULL ? old->since : ++merge->sequence);
+		if (!resource->refused)
+			add_item(merge, resource, batch, old != NULL ? old->since : ++merge->sequence);
 		else if (old != NULL)
 			add_item(merge, old->resource, old->batch, old->since);
 	}
@@ -214,7 +199,7 @@ static void replace_items(struct store_file *file, struct merge *merge)
 	for (size_t i = 0; i < merge->count; i++)
 		(void)batch_ref(merge->items[i].batch);
 	free_items(file);
-	file->items = merge->items;
+	file->items = array_fit(merge->items, merge->count, &merge->capacity, sizeof *merge->items);
 	file->count = merge->count;
 }
 
@@ -230,9 +215,8 @@ int store_put(struct store *store, const char *path, const char *text, size_t le
 		return -ENOMEM;
 	rc = make_file(store, path, &file);
 	if (rc == 0) {
-		size_t most = batch->count + file->count;
-
-		merge.items = malloc((most > 0 ? most : 1) * sizeof *merge.items);
+		merge.capacity = batch->count + file->count + 1;
+		merge.items = malloc(merge.capacity * sizeof *merge.items);
 		rc = merge.items != NULL ? 0 : -ENOMEM;
 	}
 	if (rc == 0) {

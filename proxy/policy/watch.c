@@ -4,17 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 /* A write within this many seconds before a read may have a sister with the same time stamp. */
 #define YOUNG_SECONDS 2
 
-static bool is_same(const struct stat *a, const struct stat *b)
+static bool is_same_time(const struct timespec *a, const struct timespec *b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_same(const struct stat *now, const struct watch_state *seen)
+{
+	return now->st_dev == seen->device && now->st_ino == seen->inode && now->st_size == seen->size &&
+	       is_same_time(&now->st_mtim, &seen->modified) && is_same_time(&now->st_ctim, &seen->changed);
 }
 
 static uint64_t hash(const char *text, size_t length)
@@ -99,7 +104,7 @@ static bool note_content(struct watch *watch, const struct stat *seen, const cha
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	*watch = (struct watch){
-		.seen = *seen,
+		.seen = {seen->st_dev, seen->st_ino, seen->st_size, seen->st_mtim, seen->st_ctim},
 		.content = content,
 		.known = true,
 		.young = now.tv_sec - seen->st_mtim.tv_sec < YOUNG_SECONDS,

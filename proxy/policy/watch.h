@@ -9,15 +9,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
 
 /* Bytes of one file. */
 #define WATCH_SIZE_MAX (32u << 20)
 
+/* What changes when a file does. */
+struct watch_state {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified;
+	struct timespec changed;
+};
+
 /* {0} is a file of which nothing is known. */
 struct watch {
-	struct stat seen; /* as it was when it was read */
-	uint64_t content; /* a hash */
+	struct watch_state seen; /* as it was when it was read */
+	uint64_t content;        /* a hash */
 	bool known;       /* these two count */
 	bool young;       /* it was written just before: the clock may not tell the next write from that one */
 	int error;        /* errno value that the last read ended with; 0: none */

@@ -80,8 +80,8 @@ static void decide_all(const struct policy *policy)
 		struct policy_facts facts = {.name = name, .name_length = strlen(name), .random = i};
 
 		facts.destination.port = cluster->port;
-		if (cluster->entry->addresses.count > 0)
-			facts.destination.address = cluster->entry->subnets[0].address;
+		if (cluster->resource->service_entry->subnet_count > 0)
+			facts.destination.address = cluster->resource->service_entry->subnets[0].address;
 		decide(policy, facts);
 	}
 }

@@ -13,7 +13,8 @@ import threading
 
 import relay
 from nameserver import Name
-from policy_world import DIALLED, HttpOrigin, World, echo, read_answer, response, service_entry, virtual_service
+from policy_world import (DIALLED, HttpOrigin, World, echo, read_answer, refused_line, response, service_entry,
+                          virtual_service)
 from relay import DEADLINE, Origin, Proxy, connect, equal, receive, receive_all, wait_for
 
 ADDRESS = "10.1.1.1"
@@ -108,6 +109,19 @@ def test_a_request_keeps_the_version_that_it_began_with(folder):
         equal("answer", read_answer(stream).status, 200)
         sock.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         equal("next on the same connection", read_answer(stream).status, 502)
+
+
+def test_nothing_is_known_of_what_cannot_be_read(folder):
+    """Not even what the request before it was: that one's version is gone."""
+    with Watched(folder, origin=service_entry(HOST)) as world, HttpOrigin(), connect(DIALLED, 80) as sock:
+        stream = sock.makefile("rb")
+        sock.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        equal("answer", read_answer(stream).status, 200)
+        world.delete("origin")
+        world.hear("configuration 2 is in force")
+        sock.sendall(b"no HTTP\r\n\r\n")
+        equal("answer to what is none", read_answer(stream).status, 400)
+        equal("line", world.lines(2)[1], refused_line())
 
 
 def test_versions_change_under_waiting_requests(folder):
@@ -349,6 +363,23 @@ def test_a_tighter_policy_ends_what_it_no_longer_allows(folder):
             line = world.columns()
             equal("line", (line["termination"], line["rx"], line["tx"], line["cluster"]),
                   ("no_longer_allowed", "6", "6", "PassthroughCluster"))
+
+
+def test_a_relay_goes_over_to_what_says_the_same(folder):
+    """Of a connection that outlives many versions, the line is that of the last one."""
+    entry = service_entry("tcp.example", port=9001, protocol="TCP", resolution="NONE", more="  addresses: [10.9.9.9/32]\n")
+    with Watched(folder, tcp=entry) as world, Origin(9001, echo_bytes), connect(DIALLED, 9001) as sock:
+        for number in range(2, 5):
+            sock.sendall(b"one")
+            equal("echo", receive(sock, 3), b"one")
+            world.apply("more", entries(number))
+            world.apply("tcp", f"# {number}\n{entry}")
+            world.hear(f"configuration {number} is in force")
+        sock.sendall(b"end")
+        equal("echo", receive(sock, 3), b"end")
+        sock.close()
+        line = world.columns()
+        equal("line", (line["rx"], line["tx"], line["cluster"]), ("12", "12", "outbound|9001||tcp.example"))
 
 
 def test_a_start_with_bad_settings(folder):

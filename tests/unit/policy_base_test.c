@@ -419,7 +419,7 @@ static void hosts_are_found(void **state)
 	} cases[] = {{"example.com", 0}, {"a.example.com", 1}, {"b.example.com", 1}, {"a.b.example.com", 2}, {"c.b.example.com", 3},
 		{"d.c.b.example.com", 3}, {"com", -1}, {"xexample.com", -1}, {"yx.part.org", 4}, {"x.part.org", -1}, {"y.part.org", -1},
 		{"", -1}};
-	struct host_index index = {.entries = NULL};
+	struct host_index index = {.has_partial = false};
 	int values[COUNT(hosts)];
 	unsigned probes = 0;
 
@@ -442,6 +442,59 @@ static void hosts_are_found(void **state)
 	host_index_free(&index);
 }
 
+/* What is taken out of an arena is zero, and stays where it is. */
+static void fill(struct arena *arena, size_t count, size_t size, unsigned char **out)
+{
+	for (size_t i = 0; i < count; i++) {
+		out[i] = arena_alloc(arena, size);
+		assert_non_null(out[i]);
+		for (size_t j = 0; j < size; j++)
+			assert_int_equal(out[i][j], 0);
+		memset(out[i], (int)(1 + i % 255), size);
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_true(out[i][0] == 1 + i % 255 && out[i][size - 1] == 1 + i % 255);
+}
+
+static void arenas_are_small(void **state)
+{
+	static unsigned char *places[1000];
+	struct arena arena = {.pieces = NULL};
+
+	(void)state;
+	fill(&arena, COUNT(places), 100, places);
+	/* Objects are aligned to 8 bytes; an eighth may be unused. */
+	assert_in_range(arena.total, 104000, 117000);
+	fill(&arena, 3, 40000, places);
+	fill(&arena, 10, 100, places);
+	arena_free(&arena);
+	assert_int_equal(arena.total, 0);
+	fill(&arena, 1, 1, places);
+	assert_in_range(arena.total, 1, ARENA_PIECE_MIN);
+	arena_free(&arena);
+}
+
+static void an_arena_is_cleared(void **state)
+{
+	struct arena arena = {.first = 4096};
+	unsigned char *places[64];
+
+	(void)state;
+	for (size_t round = 0; round < 3; round++) {
+		size_t total;
+
+		fill(&arena, 30, 100, places);
+		total = arena.total;
+		arena_clear(&arena);
+		assert_int_equal(arena.total, total);
+		fill(&arena, 64, 100, places);
+		assert_true(arena.total > total);
+		arena_clear(&arena);
+		assert_int_equal(arena.total, 0);
+	}
+	arena_free(&arena);
+}
+
 static void addresses_are_found(void **state)
 {
 	static const char *const ranges[] = {"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "2001:db8::/32", "0.0.0.0/0"};
@@ -449,18 +502,19 @@ static void addresses_are_found(void **state)
 		const char *address;
 		int found; /* -1: none */
 	} cases[] = {{"10.9.9.9", 0}, {"10.1.9.9", 1}, {"10.1.2.3", 2}, {"2001:db8::1", 3}, {"11.0.0.1", 4}, {"2001:db9::1", -1}};
-	struct prefix_index index = {.entries = NULL};
+	struct prefix_index index = {.length_count = 0};
+	struct subnet subnets[COUNT(ranges)];
 	int values[COUNT(ranges)];
 	unsigned probes = 0;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(ranges); i++) {
-		struct subnet subnet;
+		struct subnet *subnet = &subnets[i];
 
-		assert_int_equal(subnet_parse(ranges[i], &subnet, NULL), 0);
-		assert_null(prefix_index_get(&index, &subnet, 443));
-		assert_int_equal(prefix_index_add(&index, &subnet, 443, &values[i]), 0);
-		assert_true(prefix_index_get(&index, &subnet, 443) == &values[i]);
+		assert_int_equal(subnet_parse(ranges[i], subnet, NULL), 0);
+		assert_null(prefix_index_get(&index, &subnet->address, subnet->bits, 443));
+		assert_int_equal(prefix_index_add(&index, &subnet->address, subnet->bits, 443, &values[i]), 0);
+		assert_true(prefix_index_get(&index, &subnet->address, subnet->bits, 443) == &values[i]);
 	}
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct address address;
@@ -511,7 +565,7 @@ static void hosts_as_a_search_finds_them(void **state)
 
 	(void)state;
 	for (int round = 0; round < 200; round++) {
-		struct host_index index = {.entries = NULL};
+		struct host_index index = {.has_partial = false};
 		char hosts[40][16];
 		size_t count = 0;
 		unsigned probes = 0;
@@ -547,7 +601,7 @@ static void addresses_as_a_search_finds_them(void **state)
 
 	(void)state;
 	for (int round = 0; round < 200; round++) {
-		struct prefix_index index = {.entries = NULL};
+		struct prefix_index index = {.length_count = 0};
 		struct subnet subnets[30];
 		size_t count = 0;
 		unsigned probes = 0;
@@ -559,8 +613,10 @@ static void addresses_as_a_search_finds_them(void **state)
 			subnet->address.bytes[12] = (uint8_t)(next_random(&seed) % 4 << 6);
 			subnet->address.bytes[15] = (uint8_t)(next_random(&seed) % 4);
 			subnet_mask(&subnet->address, subnet->bits);
-			if (prefix_index_get(&index, subnet, 80) == NULL)
-				assert_int_equal(prefix_index_add(&index, &subnets[count++], 80, subnet), 0);
+			if (prefix_index_get(&index, &subnet->address, subnet->bits, 80) == NULL) {
+				assert_int_equal(prefix_index_add(&index, &subnet->address, subnet->bits, 80, subnet), 0);
+				count++;
+			}
 		}
 		for (int i = 0; i < 200; i++) {
 			struct address address = {{[12] = (uint8_t)(next_random(&seed) % 4 << 6), [15] = (uint8_t)(next_random(&seed) % 4)}};
@@ -616,6 +672,8 @@ int main(void)
 		cmocka_unit_test(bombs_are_refused),
 		cmocka_unit_test(files_are_cut_into_documents),
 		cmocka_unit_test(hosts_are_found),
+		cmocka_unit_test(arenas_are_small),
+		cmocka_unit_test(an_arena_is_cleared),
 		cmocka_unit_test(addresses_are_found),
 		cmocka_unit_test(hosts_as_a_search_finds_them),
 		cmocka_unit_test(addresses_as_a_search_finds_them),

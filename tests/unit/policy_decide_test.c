@@ -147,12 +147,15 @@ static void check_known(const struct decision_case *c, const struct policy_decis
 	if (d->whole != c->whole || d->verify != c->verify || d->would_block)
 		fail_msg("%s: whole %d, verify %d", c->what, d->whole, d->verify);
 	if (c->protocol == POLICY_HTTP && !c->whole) {
+		char operation[POLICY_OPERATION_SIZE];
+
 		assert_string_equal(d->route_name, "default");
-		assert_string_equal(d->operation, d->cluster->operation);
+		(void)snprintf(operation, sizeof operation, "%s:%u/*", d->cluster->host, d->cluster->port);
+		fixture_expect_operation(d, operation);
 		assert_ptr_equal(d->retries, &route_default_retries);
 	} else {
 		assert_null(d->route_name);
-		assert_null(d->operation);
+		fixture_expect_operation(d, NULL);
 		assert_null(d->retries);
 	}
 	assert_int_equal(d->timeout, 0);
@@ -177,7 +180,7 @@ static void check_unknown(const struct decision_case *c, const struct policy_dec
 		assert_null(d->route_name);
 	else
 		assert_string_equal(d->route_name, route);
-	assert_null(d->operation);
+	fixture_expect_operation(d, NULL);
 	assert_null(d->retries);
 	if (http && mode == MESH_REGISTRY_ONLY)
 		assert_int_equal(d->status, 502);
@@ -222,7 +225,6 @@ static void clusters_say_where_to_dial(void **state)
 	assert_int_equal(cluster->endpoint_count, 1);
 	assert_string_equal(cluster->endpoints[0].name, "httpbin.org");
 	assert_int_equal(cluster->endpoints[0].port, 80);
-	assert_string_equal(cluster->operation, "httpbin.org:80/*");
 	cluster = fixture_cluster(&f, "outbound|5432||db.example.org");
 	assert_int_equal(cluster->endpoint_count, 2);
 	assert_null(cluster->endpoints[0].name);
@@ -241,12 +243,13 @@ static void clusters_say_where_to_dial(void **state)
 	fixture_end(&f);
 }
 
-static void endpoints_may_be_sockets(void **state)
+/* Nobody dials a Unix socket; the others of the host's endpoints are. */
+static void sockets_are_no_endpoints(void **state)
 {
 	static const char text[] =
 		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: u}\n"
 		"spec: {hosts: [u.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC,\n"
-		"  endpoints: [{address: 'unix:///run/u.sock'}]}\n";
+		"  endpoints: [{address: 'unix:///run/u.sock'}, {address: 192.0.2.1}]}\n";
 	const struct policy_cluster *cluster;
 	struct fixture f;
 
@@ -254,11 +257,73 @@ static void endpoints_may_be_sockets(void **state)
 	fixture_start(&f, MESH_REGISTRY_ONLY);
 	fixture_put(&f, "u.yaml", text);
 	fixture_build(&f);
-	fixture_expect_clean(&f);
+	fixture_expect(&f, REPORT_WARNING, "u.yaml:5: ServiceEntry default/u: spec.endpoints[0].address: unix sockets are not supported");
 	cluster = fixture_cluster(&f, "outbound|80||u.org");
 	assert_int_equal(cluster->endpoint_count, 1);
-	assert_string_equal(cluster->endpoints[0].unix_path, "/run/u.sock");
 	assert_null(cluster->endpoints[0].name);
+	assert_int_equal(cluster->endpoints[0].address.bytes[15], 1);
+	fixture_end(&f);
+}
+
+static size_t name_of_all(void *context, const struct address *address, const char **ret_names, size_t size)
+{
+	(void)address;
+	(void)size;
+	ret_names[0] = context;
+	return 1;
+}
+
+/* HTTP/2 is for the first entry that has the name, be it its host or one of its endpoints. */
+static void http2_names_belong_to_the_first(void **state)
+{
+	static const char named[] = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: named}\n"
+		"spec: {hosts: [name.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n";
+	static const char other[] = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: other}\n"
+		"spec: {hosts: [other.org], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS,\n"
+		"  endpoints: [{address: name.org}]}\n";
+
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		struct policy_facts facts = fixture_facts(POLICY_HTTP2, "192.0.2.1:80", NULL, NULL);
+		char name[] = "name.org";
+		char host[] = "other.org";
+		struct policy_decision d;
+		struct fixture f;
+
+		facts.names = name_of_all;
+		facts.context = name;
+		fixture_start(&f, MESH_REGISTRY_ONLY);
+		fixture_put(&f, "first.yaml", first == 0 ? named : other);
+		fixture_put(&f, "second.yaml", first == 0 ? other : named);
+		fixture_build(&f);
+		policy_decide(f.policy, &facts, &d);
+		assert_string_equal(d.cluster_name, first == 0 ? "outbound|80||name.org" : "outbound|80||other.org");
+		facts.context = host;
+		policy_decide(f.policy, &facts, &d);
+		assert_int_equal(d.action, POLICY_BLOCK);
+		/* What a host is found by once takes one place. */
+		assert_int_equal(f.policy->http_names.keys.count, first);
+		fixture_end(&f);
+	}
+}
+
+/* What a VirtualService says of a name under a wildcard is for the wildcard's addresses. */
+static void a_name_under_a_wildcard_has_its_addresses(void **state)
+{
+	static const char text[] = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: w}\n"
+		"spec: {hosts: ['*.w.org'], addresses: [10.1.0.0/16], ports: [{number: 443, name: tls, protocol: TLS}], resolution: NONE}\n"
+		"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: w}\n"
+		"spec: {hosts: [a.w.org], tls: [{match: [{sniHosts: [a.w.org]}],\n"
+		"  route: [{destination: {host: '*.w.org', port: {number: 443}}}]}]}\n";
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, MESH_REGISTRY_ONLY);
+	fixture_put(&f, "w.yaml", text);
+	fixture_build(&f);
+	fixture_expect_cluster(&f, POLICY_TLS, "10.1.2.3:443", "a.w.org", "outbound|443||*.w.org");
+	fixture_expect_cluster(&f, POLICY_TLS, "10.2.2.3:443", "a.w.org", NULL);
+	fixture_expect_cluster(&f, POLICY_TLS, "10.2.2.3:443", "b.w.org", NULL);
 	fixture_end(&f);
 }
 
@@ -321,13 +386,13 @@ static void the_task(void **state)
 	fixture_build(&f);
 	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_string_equal(d.route_name, "default");
-	assert_string_equal(d.operation, "httpbin.org:80/*");
+	fixture_expect_operation(&d, "httpbin.org:80/*");
 	assert_int_equal(d.timeout, 0);
 	fixture_put(&f, "service.yaml", service);
 	fixture_build(&f);
 	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/delay/5", &d);
 	assert_null(d.route_name);
-	assert_string_equal(d.operation, "httpbin.org:80/*");
+	fixture_expect_operation(&d, "httpbin.org:80/*");
 	assert_string_equal(d.cluster_name, "outbound|80||httpbin.org");
 	assert_int_equal(d.timeout, 3000000000);
 	assert_true(store_remove(&f.store, "service.yaml"));
@@ -386,7 +451,7 @@ static void tracing_may_be_off(void **state)
 	fixture_put(&f, "entries.yaml", entries);
 	fixture_build(&f);
 	fixture_decide(&f, "1.2.3.4:80", "httpbin.org", "/", &d);
-	assert_null(d.operation);
+	fixture_expect_operation(&d, NULL);
 	fixture_end(&f);
 }
 
@@ -465,7 +530,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decisions_in_all_modes),
 		cmocka_unit_test(clusters_say_where_to_dial),
-		cmocka_unit_test(endpoints_may_be_sockets),
+		cmocka_unit_test(sockets_are_no_endpoints),
+		cmocka_unit_test(http2_names_belong_to_the_first),
+		cmocka_unit_test(a_name_under_a_wildcard_has_its_addresses),
 		cmocka_unit_test(verification_is_a_setting),
 		cmocka_unit_test(ports_have_owners),
 		cmocka_unit_test(the_task),

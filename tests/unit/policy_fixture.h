@@ -140,6 +140,14 @@ static inline void fixture_expect_text(const char *text, const char *expected)
 		assert_string_equal(text, expected);
 }
 
+/* Expects an operation; NULL expects none. */
+static inline void fixture_expect_operation(const struct policy_decision *d, const char *expected)
+{
+	char operation[POLICY_OPERATION_SIZE];
+
+	fixture_expect_text(policy_operation(d, operation), expected);
+}
+
 /* Decides, and expects a cluster, or NULL for nothing that is declared. */
 static inline void fixture_expect_cluster(const struct fixture *f, enum policy_protocol protocol, const char *to, const char *name,
 	const char *expected)

@@ -118,6 +118,11 @@ static void service_entry_warnings(void **state)
 		{"  hosts: ['*.a.org']\n  ports: [{number: 22, name: ssh, protocol: TCP}]\n",
 			"f:6: ServiceEntry default/x: spec.ports[0]: addresses are required for ports serving TCP (or unset) protocol when "
 			"ISTIO_META_DNS_AUTO_ALLOCATE is not set on a proxy"},
+		{"  hosts: [a.org]\n  resolution: STATIC\n  endpoints: [{address: 'unix:///s'}]\n" PORT80,
+			"f:7: ServiceEntry default/x: spec.endpoints[0].address: unix sockets are not supported, the proxy opens sockets "
+			"of IP alone: this endpoint is not used"},
+		{"  hosts: [a.org]\n  resolution: DNS\n  subjectAltNames: [b.org]\n" PORT80,
+			"spec.subjectAltNames: not supported, and has no effect"},
 		{"  hosts: [a.org]\n  workloadSelector: {}\n  resolution: STATIC\n" PORT80,
 			"service entry: workload selector specified without labels, will be applied to all services in namespace"},
 		{"  hosts: [a.org]\n  workloadSelector: {labels: {a: b}}\n" PORT80,

@@ -76,7 +76,7 @@ static void entries_are_exported(void **state)
 	fixture_expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "b.org", "outbound|80||b.org");
 	fixture_expect_cluster(&f, POLICY_HTTP, "1.1.1.1:80", "x.w.org", "outbound|80||*.w.org");
 	/* The pod's own namespace has the host, and so all of it. */
-	assert_string_equal(fixture_cluster(&f, "outbound|80||c.org")->namespace_, "default");
+	assert_string_equal(fixture_cluster(&f, "outbound|80||c.org")->resource->namespace_, "default");
 	fixture_expect_cluster(&f, POLICY_HTTP, "1.1.1.1:81", "c.org", NULL);
 	fixture_expect(&f, REPORT_WARNING, "host c.org: ServiceEntry default/d of s.yaml holds, this one has no effect");
 	f.options.namespace_ = "team";
