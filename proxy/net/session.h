@@ -3,7 +3,8 @@
  * HTTP on a client's connection: requests one after the other, each decided for itself, and the upstream connections that
  * carry them.
  *
- *     session.c          bytes between the sockets and the exchange, and the end
+ *     session.c          what happens to it, what is written, and the end
+ *     session_read.c     what is read
  *     session_request.c  what becomes of a request: decision, answer, line
  *     session_try.c      attempts: an upstream, its failure, another one
  *     session_tls.c      an upstream that is spoken to in TLS
@@ -72,7 +73,27 @@ void session_abort(struct connection *connection, struct connection_context *con
 /* Frees it, if there is one; the connection is ending. */
 void session_free(struct connection *connection);
 
-/* --- for the files above alone; they return the exchange's next event */
+/* --- for the files above alone */
+
+/* session.c: does what follows from an event. What is to be written stays in the pieces. */
+void session_follow(struct connection *connection, struct connection_context *context, enum http_event event);
+
+/* session.c: writes them. Of a connection that has ended they are forgotten: the pieces are the next one's, too. */
+void session_write_out(struct connection *connection, struct connection_context *context);
+
+/* session.c: both. */
+void session_handle(struct connection *connection, struct connection_context *context, enum http_event event);
+
+/* session.c: the client is gone: what was under way has its line. */
+void session_lose_client(struct connection *connection, struct connection_context *context);
+
+/* session.c: ends the client's connection, in good order or with a reset. */
+void session_end(struct connection *connection, struct connection_context *context, enum facts_end how, bool reset);
+
+/* session_read.c: reads what there is, as long as somebody takes it. */
+void session_pump(struct connection *connection, struct connection_context *context);
+
+/* --- the same; these return the exchange's next event */
 
 /* session_request.c: a request is there. */
 enum http_event session_take_request(struct connection *connection, struct connection_context *context);
