@@ -152,6 +152,8 @@ static int list_cluster(struct builder *b, struct policy_cluster *cluster)
 		b->cluster_capacity = capacity;
 	}
 	policy->clusters[policy->cluster_count++] = cluster;
+	if (destination_pool_is_limited(cluster->traffic.pool))
+		cluster->circuit = ++policy->circuit_count;
 	return 0;
 }
 

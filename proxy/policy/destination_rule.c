@@ -247,6 +247,12 @@ void destination_rule_read(struct reader *r, const struct node *node, void *targ
 
 /* --- use */
 
+bool destination_pool_is_limited(const struct destination_pool *pool)
+{
+	return pool != NULL && (pool->max_connections.value > 0 || pool->max_pending_requests.value > 0 ||
+				       pool->max_requests.value > 0 || pool->max_retries.value > 0);
+}
+
 const struct destination_subset *destination_rule_subset(const struct destination_rule *rule, const char *name)
 {
 	for (size_t i = 0; i < rule->subset_count; i++)

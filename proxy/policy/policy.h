@@ -43,6 +43,7 @@ struct policy_cluster {
 	enum service_protocol protocol;
 	enum service_resolution resolution;
 	struct traffic_policy traffic;
+	uint32_t circuit; /* which of the clusters that have limits of connections or requests, from 1; 0: it has none */
 	struct policy_cluster *next; /* another port of the host, or NULL */
 };
 
@@ -105,6 +106,7 @@ struct policy {
 	size_t resolve_count;
 	struct policy_cluster **clusters; /* all of them, by age */
 	size_t cluster_count;
+	uint32_t circuit_count; /* of them have limits */
 	uint8_t *ports[256]; /* enum policy_port, or-ed: by the port's high byte, and then by its low one; NULL: none */
 	_Atomic unsigned references;
 };
