@@ -3,28 +3,10 @@
 
 #include <stdlib.h>
 
-struct pool_key pool_key(const char *cluster_name, const struct endpoint *target)
-{
-	struct pool_key key = {.cluster = 0, .target = *target};
-
-	if (cluster_name == NULL)
-		return key;
-	/* FNV-1a */
-	key.cluster = UINT64_C(14695981039346656037);
-	for (; *cluster_name != '\0'; cluster_name++)
-		key.cluster = (key.cluster ^ (uint8_t)*cluster_name) * UINT64_C(1099511628211);
-	return key;
-}
-
-bool pool_key_equal(const struct pool_key *a, const struct pool_key *b)
-{
-	return a->cluster == b->cluster && endpoint_equal(&a->target, &b->target);
-}
-
 /* Forgets an entry, whose connection is somebody else's now. */
 static void clear(struct pool *pool, struct pool_entry *entry)
 {
-	entry->tls = NULL;
+	entry->link = (struct link){.tls = NULL};
 	entry->side = (struct side){.fd = -1};
 	entry->generation++;
 	pool->count--;
@@ -32,12 +14,19 @@ static void clear(struct pool *pool, struct pool_entry *entry)
 
 static void close_entry(struct pool *pool, struct pool_entry *entry)
 {
+	struct link link = entry->link;
+
 	side_close(&entry->side);
-	tls_stream_free(entry->tls);
 	clear(pool, entry);
+	link_close(&link);
 }
 
-bool pool_take(struct pool *pool, const struct pool_key *key, struct side *ret_side, struct tls_stream **ret_tls,
+static bool is_over(const struct pool_entry *entry, int64_t now)
+{
+	return now - entry->link.idle_time >= entry->since || !link_is_usable(&entry->link, now);
+}
+
+bool pool_take(struct pool *pool, const struct link_key *key, int64_t now, struct side *ret_side, struct link *ret_link,
 	struct endpoint *ret_local)
 {
 	struct pool_entry *best = NULL;
@@ -45,13 +34,17 @@ bool pool_take(struct pool *pool, const struct pool_key *key, struct side *ret_s
 	for (size_t i = 0; pool->count > 0 && i < POOL_SIZE; i++) {
 		struct pool_entry *entry = &pool->entries[i];
 
-		if (entry->side.fd >= 0 && pool_key_equal(&entry->key, key) && (best == NULL || entry->since > best->since))
+		if (entry->side.fd < 0 || !link_key_equal(&entry->link.key, key))
+			continue;
+		if (is_over(entry, now))
+			close_entry(pool, entry);
+		else if (best == NULL || entry->since > best->since)
 			best = entry;
 	}
 	if (best == NULL)
 		return false;
 	*ret_side = best->side;
-	*ret_tls = best->tls;
+	*ret_link = best->link;
 	*ret_local = best->local;
 	clear(pool, best);
 	return true;
@@ -73,17 +66,18 @@ static struct pool_entry *find_place(struct pool *pool)
 	return oldest;
 }
 
-int pool_give(struct pool *pool, const struct pool_key *key, const struct side *side, struct tls_stream *tls,
-	const struct endpoint *local, int64_t now)
+int pool_give(struct pool *pool, const struct side *side, const struct link *link, const struct endpoint *local,
+	int64_t now)
 {
 	struct side given = *side;
+	struct link given_link = *link;
 	struct pool_entry *entry;
 
 	if (pool->entries == NULL) {
 		pool->entries = calloc(POOL_SIZE, sizeof *pool->entries);
 		if (pool->entries == NULL) {
 			side_close(&given);
-			tls_stream_free(tls);
+			link_close(&given_link);
 			return -1;
 		}
 		for (size_t i = 0; i < POOL_SIZE; i++)
@@ -91,8 +85,7 @@ int pool_give(struct pool *pool, const struct pool_key *key, const struct side *
 	}
 	entry = find_place(pool);
 	entry->side = given;
-	entry->tls = tls;
-	entry->key = *key;
+	entry->link = given_link;
 	entry->local = *local;
 	entry->since = now;
 	pool->count++;
@@ -118,9 +111,8 @@ void pool_check_time(struct pool *pool, int64_t now)
 	for (size_t i = 0; pool->count > 0 && i < POOL_SIZE; i++) {
 		struct pool_entry *entry = &pool->entries[i];
 
-		if (entry->side.fd < 0 || now - POOL_IDLE_TIME < entry->since)
-			continue;
-		close_entry(pool, entry);
+		if (entry->side.fd >= 0 && is_over(entry, now))
+			close_entry(pool, entry);
 	}
 }
 

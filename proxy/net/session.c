@@ -53,7 +53,7 @@ static void flush_side(struct connection *connection, struct connection_context 
 
 	if (pieces->count == 0 || side->fd < 0)
 		return;
-	rc = upstream && connection->session->tls != NULL ? session_write_tls(connection, context, pieces)
+	rc = upstream && connection->session->link.tls != NULL ? session_write_tls(connection, context, pieces)
 							   : side_write_pieces(side, pieces->items, pieces->count);
 	pieces->count = 0;
 	pieces->size = 0;
@@ -184,7 +184,7 @@ void session_event(struct connection *connection, struct connection_context *con
 		session_lose_client(connection, context);
 		return;
 	}
-	if (upstream && connection->session->is_connecting && connection->session->tls == NULL) {
+	if (upstream && connection->session->is_connecting && connection->session->link.tls == NULL) {
 		session_handle(connection, context, session_connected(connection, context, events));
 		if (!is_alive(connection))
 			return;
@@ -222,7 +222,7 @@ static enum http_event look_at_the_clock(struct connection *connection, struct c
 	}
 	if (context->now >= session->try_deadline && !http_exchange_has_response(&session->exchange))
 		return session_end_try(connection, context);
-	return HTTP_EVENT_NONE;
+	return session_take_turn(connection, context);
 }
 
 void session_check_time(struct connection *connection, struct connection_context *context)
@@ -238,6 +238,7 @@ void session_check_time(struct connection *connection, struct connection_context
 		session_end(connection, context, FACTS_END_PLAIN, false);
 		return;
 	}
+	session_check_idle(connection, context);
 	session_handle(connection, context, look_at_the_clock(connection, context));
 	if (is_alive(connection))
 		session_pump(connection, context);
@@ -257,7 +258,9 @@ void session_free(struct connection *connection)
 	if (session == NULL)
 		return;
 	http_exchange_free(&session->exchange);
-	tls_stream_free(session->tls);
+	queue_leave(&session->waiter);
+	circuit_leave(&session->share);
+	link_close(&session->link);
 	configuration_unref(session->configuration);
 	free(session->operations);
 	free(session->text);

@@ -6,7 +6,8 @@
  *     session.c          what happens to it, what is written, and the end
  *     session_read.c     what is read
  *     session_request.c  what becomes of a request: decision, answer, line
- *     session_try.c      attempts: an upstream, its failure, another one
+ *     session_try.c      attempts: what comes of one, and whether there is another
+ *     session_upstream.c the upstream's connection of an attempt: a used one, a new one, or the wait for one
  *     session_tls.c      an upstream that is spoken to in TLS
  */
 #ifndef WEIR_PROXY_SESSION_H
@@ -14,10 +15,8 @@
 
 #include "proxy/http/exchange.h"
 #include "proxy/net/connection.h"
+#include "proxy/net/queue.h"
 #include "proxy/policy/decide.h"
-
-/* Bytes of a reason why connecting failed. */
-#define SESSION_REASON_SIZE 128
 
 enum session_pause { SESSION_GOES_ON, SESSION_DELAYED, SESSION_BACKS_OFF };
 
@@ -39,20 +38,21 @@ struct session {
 	int64_t whole_at;   /* all of it had come; 0: not yet */
 	int64_t sent_at;    /* and was sent; 0: not yet */
 	int64_t deadline;   /* of the route's timeout; INT64_MAX: none */
+	struct circuit_share share; /* what it has of its cluster's circuit, but for a connection */
 	enum session_pause pause;
 	int64_t pause_until;
 	/* of the attempt */
 	unsigned tries;
 	bool was_asked;  /* the host's addresses have been asked for */
 	bool is_waiting; /* for a name, with which session_resolved() goes on */
+	struct queue_waiter waiter; /* for a connection, with which session_take_turn() does */
 	bool is_connecting;
 	bool is_reused; /* its connection has carried another request */
 	int64_t try_deadline; /* per-try timeout, or of connecting; INT64_MAX: none */
-	char reason[SESSION_REASON_SIZE];
+	char reason[QUEUE_REASON_SIZE]; /* why connecting failed */
 	/* the upstream's connection, which stays for the next request */
 	bool is_attached;
-	struct tls_stream *tls; /* owned; NULL: it is spoken to in the clear */
-	struct pool_key key;
+	struct link link;
 };
 
 /* Begins: the client's bytes are still in its socket. */
@@ -120,14 +120,26 @@ enum http_event session_take_response(struct connection *connection, struct conn
 enum http_event session_take_failure(struct connection *connection, struct connection_context *context,
 	enum http_failure failure, int code);
 
-/* session_try.c: the upstream's socket has connected, or not. */
+/* session_upstream.c: gets a connection to facts.upstream, at once, or by and by. */
+enum http_event session_get_connection(struct connection *connection, struct connection_context *context);
+
+/* session_upstream.c: it may be the request's turn, which has been waiting for a connection. */
+enum http_event session_take_turn(struct connection *connection, struct connection_context *context);
+
+/* session_upstream.c: the upstream's socket has connected, or not. */
 enum http_event session_connected(struct connection *connection, struct connection_context *context, uint32_t events);
 
-/* session_try.c: lets go of the upstream's connection; into the pool if it is reusable. */
+/* session_upstream.c: the upstream's connection can be used. */
+enum http_event session_use(struct connection *connection, struct connection_context *context, bool reused);
+
+/* session_upstream.c: lets go of the upstream's connection; into the pool if it is reusable. */
 void session_detach(struct connection *connection, struct connection_context *context, bool reusable);
 
-/* session_try.c: the upstream's connection can be used. */
-enum http_event session_use(struct connection *connection, struct connection_context *context, bool reused);
+/* session_upstream.c: the same, where somebody else may be waiting for it. */
+void session_hand_on(struct connection *connection, struct connection_context *context);
+
+/* session_upstream.c: lets go of one that has been idle for too long. */
+void session_check_idle(struct connection *connection, struct connection_context *context);
 
 /* session_tls.c: whether the cluster wants TLS. */
 bool session_wants_tls(const struct session *session);

@@ -168,7 +168,7 @@ static void feed_tls(struct connection *connection, struct connection_context *c
 
 	session_read_tls(connection, context, context->buffer, size, &plain, &event);
 	session_handle(connection, context, event);
-	if (is_alive(connection) && connection->session->tls != NULL)
+	if (is_alive(connection) && connection->session->link.tls != NULL)
 		feed_upstream(connection, context, (const char *)context->plain, plain);
 }
 
@@ -190,7 +190,7 @@ static bool read_upstream(struct connection *connection, struct connection_conte
 {
 	const struct session *session = connection->session;
 	struct side *upstream = &connection->upstream;
-	bool is_there = upstream->fd >= 0 && (!session->is_connecting || session->tls != NULL);
+	bool is_there = upstream->fd >= 0 && (!session->is_connecting || session->link.tls != NULL);
 	ssize_t n;
 
 	if (!is_there || !upstream->readable || upstream->read_ended || connection->client.pending_size > 0)
@@ -199,7 +199,7 @@ static bool read_upstream(struct connection *connection, struct connection_conte
 	if (n == -EAGAIN)
 		return false;
 	connection->active = context->now;
-	if (n > 0 && session->tls != NULL)
+	if (n > 0 && session->link.tls != NULL)
 		feed_tls(connection, context, (size_t)n);
 	else if (n > 0)
 		feed_upstream(connection, context, (const char *)context->buffer, (size_t)n);
@@ -210,7 +210,7 @@ static bool read_upstream(struct connection *connection, struct connection_conte
 			session_take_failure(connection, context, HTTP_FAILURE_CONNECT, n < 0 ? (int)-n : ECONNRESET));
 	else
 		end_of_upstream(connection, context,
-			n < 0 || (session->tls != NULL && tls_stream_state(session->tls) == TLS_FAILED));
+			n < 0 || (session->link.tls != NULL && tls_stream_state(session->link.tls) == TLS_FAILED));
 	return is_alive(connection);
 }
 
@@ -219,8 +219,9 @@ static bool read_upstream(struct connection *connection, struct connection_conte
 /* What follows from how things are now. */
 static void settle(struct connection *connection, struct connection_context *context)
 {
-	struct session *session = connection->session;
+	const struct session *session = connection->session;
 
+	session_hand_on(connection, context);
 	if (!session->is_ending || connection->client.pending_size > 0)
 		return;
 	side_end(&connection->client);

@@ -218,6 +218,7 @@ static enum http_event route(struct connection *connection, struct connection_co
 	struct session *session = connection->session;
 	enum http_event event;
 
+	circuit_join(&session->share, configuration_find_circuit(session->configuration, session->decision.cluster));
 	if (make_route(session, facts) < 0)
 		return HTTP_EVENT_NO_MEMORY;
 	if (context->io->request.authority.data == NULL && session->route.authority.data == NULL) {
@@ -350,7 +351,9 @@ void session_finish_request(struct connection *connection, struct connection_con
 	}
 	/* A name's answer may come after the request's time is over. */
 	upstream_forget_lookup(connection, context);
-	if (!reusable)
+	queue_leave(&session->waiter);
+	circuit_leave(&session->share);
+	if (!reusable || !link_is_usable(&session->link, context->now))
 		session_detach(connection, context, false);
 	http_exchange_next(&session->exchange);
 	free(session->operations);

@@ -212,6 +212,7 @@ static void reconfigure(struct worker *worker)
 	context->configuration = configuration_newest(worker->options.source);
 	for (size_t i = 0; worker->table.active > 0 && (connection = table_at(&worker->table, i)) != NULL; i++)
 		connection_reconsider(connection, context);
+	queues_call(&context->queues);
 }
 
 /* Somebody has something for the worker. */
@@ -422,6 +423,7 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (buffer == MAP_FAILED || context->epoll < 0 || worker->wake < 0)
 		return error_set_errno(e, errno, "cannot set up a worker");
+	context->queues.timers = &context->timers;
 	context->buffer = buffer;
 	context->buffer_size = WORKER_BUFFER_SIZE;
 	look_at_the_clock(context);
@@ -461,8 +463,8 @@ void worker_free(struct worker *worker)
 			(void)close(worker->upstreams[i]);
 	}
 	table_free(&worker->table);
-	timers_free(&worker->context.timers);
 	pool_free(&worker->context.pool);
+	timers_free(&worker->context.timers);
 	configuration_unref(worker->context.configuration);
 	if (worker->has_resolved)
 		resolver_client_free(&worker->resolved);
