@@ -78,16 +78,14 @@ static void flush(struct connection *connection, struct connection_context *cont
 	http_io_reset(context->io);
 	if (!is_alive(connection) || session->began == 0 || !http_exchange_has_request(&session->exchange))
 		return;
-	/* Both clocks start when the whole request is there, and has gone. */
-	if (session->whole_at == 0) {
-		session->whole_at = context->now;
-		if (session->decision.timeout > 0) {
-			session->deadline = context->now + session->decision.timeout / 1000000;
-			connection_wake(connection, context, session->deadline);
-		}
-	}
-	if (session->sent_at == 0 && session->is_attached && connection->upstream.pending_size == 0)
-		session->sent_at = context->now;
+	/* The route's clock, and the service's, start when the whole request is there. */
+	if (session->whole_at != 0)
+		return;
+	session->whole_at = context->now;
+	if (session->decision.timeout <= 0)
+		return;
+	session->deadline = context->now + session->decision.timeout / 1000000;
+	connection_wake(connection, context, session->deadline);
 }
 
 /* --- events of the exchange */

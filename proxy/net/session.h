@@ -36,7 +36,6 @@ struct session {
 	int64_t began;      /* monotonic milliseconds: its first byte; 0: there is none */
 	int64_t started;    /* the same of real time */
 	int64_t whole_at;   /* all of it had come; 0: not yet */
-	int64_t sent_at;    /* and was sent; 0: not yet */
 	int64_t deadline;   /* of the route's timeout; INT64_MAX: none */
 	struct circuit_share share; /* what it has of its cluster's circuit, but for a connection */
 	enum session_pause pause;

@@ -264,7 +264,7 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	session->tries = 0;
 	session->was_asked = false;
 	session->deadline = session->try_deadline = INT64_MAX;
-	session->whole_at = session->sent_at = 0;
+	session->whole_at = 0;
 	connection->facts.has_upstream = connection->facts.has_upstream_local = connection->facts.is_mismatch = false;
 	if (!take_random(context))
 		return HTTP_EVENT_NO_MEMORY;

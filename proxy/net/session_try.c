@@ -102,7 +102,7 @@ enum http_event session_take_response(struct connection *connection, struct conn
 			http_exchange_flag(&session->exchange, "URX");
 	}
 	return http_exchange_respond(&session->exchange, context->io,
-		session->sent_at != 0 ? (uint64_t)(context->now - session->sent_at) : 0);
+		session->whole_at != 0 ? (uint64_t)(context->now - session->whole_at) : 0);
 }
 
 static bool is_retriable_failure(const struct route_retries *retries, enum http_failure failure)
