@@ -106,35 +106,39 @@ static void forget_others(struct circuits *circuits)
 	}
 }
 
-int circuits_update(struct circuits *circuits, const struct policy *policy, struct circuit ***ret_array)
+static void apply(struct circuits *circuits, const struct policy *policy, struct circuit *const *array)
 {
-	struct circuit **array = NULL;
-	struct host_index index = {.entries = NULL};
-	int rc = index_names(circuits, &index);
-
-	if (rc == 0 && policy->circuit_count > 0) {
-		array = calloc(policy->circuit_count, sizeof(struct circuit *));
-		rc = array != NULL ? find_all(circuits, &index, policy, array) : -ENOMEM;
-	}
-	host_index_free(&index);
-	if (rc < 0) {
-		for (uint32_t i = 0; array != NULL && i < policy->circuit_count; i++)
-			circuit_unref(array[i]);
-		free(array);
-		return rc;
-	}
 	circuits->version++;
 	for (size_t i = 0; i < policy->cluster_count; i++) {
 		const struct policy_cluster *cluster = policy->clusters[i];
+		struct circuit *circuit = cluster->circuit != 0 ? array[cluster->circuit - 1] : NULL;
 
-		if (cluster->circuit == 0)
+		if (circuit == NULL)
 			continue;
-		array[cluster->circuit - 1]->version = circuits->version;
-		set_limits(array[cluster->circuit - 1], cluster->traffic.pool);
+		circuit->version = circuits->version;
+		set_limits(circuit, cluster->traffic.pool);
 	}
 	forget_others(circuits);
-	*ret_array = array;
-	return 0;
+}
+
+int circuits_update(struct circuits *circuits, const struct policy *policy, struct circuit ***ret_array)
+{
+	struct circuit **array = calloc((size_t)policy->circuit_count + 1, sizeof(struct circuit *));
+	struct host_index index = {.entries = NULL};
+	int rc = array != NULL ? index_names(circuits, &index) : -ENOMEM;
+
+	if (rc == 0)
+		rc = find_all(circuits, &index, policy, array);
+	host_index_free(&index);
+	if (rc == 0) {
+		apply(circuits, policy, array);
+		*ret_array = array;
+		return 0;
+	}
+	for (uint32_t i = 0; array != NULL && i < policy->circuit_count; i++)
+		circuit_unref(array[i]);
+	free(array);
+	return rc;
 }
 
 void circuits_free(struct circuits *circuits)

@@ -45,8 +45,7 @@ struct circuits {
 
 /*
  * Finds the circuits of a policy's clusters, by their numbers from 1, or makes them, and gives them the policy's limits.
- * The array is the caller's, and each circuit in it a reference; NULL where there is none. Those that nobody needs any more
- * are freed. Returns 0, or -ENOMEM, and nothing has changed.
+ * The array is the caller's, and each circuit in it a reference. Those that nobody needs any more are freed. Returns 0, or -ENOMEM, and nothing has changed.
  */
 int circuits_update(struct circuits *circuits, const struct policy *policy, struct circuit ***ret_array);
 
