@@ -132,7 +132,8 @@ static void write_circuit(FILE *out, const struct policy_cluster *cluster, struc
 
 	static_assert(sizeof names / sizeof *names == CIRCUIT_RESOURCE_COUNT, "every resource has its names");
 	for (size_t i = 0; i < CIRCUIT_RESOURCE_COUNT; i++) {
-		(void)fprintf(out, "%s::default_priority::%s::%u\n", cluster->name, names[i].limit, atomic_load(&circuit->limits[i]));
+		(void)fprintf(out, "%s::default_priority::%s::%u\n", cluster->name, names[i].limit,
+			atomic_load(&circuit->limits[i]));
 		(void)fprintf(out, "%s::%s::%u\n", cluster->name, names[i].used, atomic_load(&circuit->used[i]));
 		(void)fprintf(out, "%s::%s::%llu\n", cluster->name, names[i].refused,
 			(unsigned long long)atomic_load(&circuit->refused[i]));

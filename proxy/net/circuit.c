@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters that any thread adds to and takes from, without a lock. What is taken is added first, and taken back where that
- * went beyond the limit: of several that come at once to the last place, one gets it.
+ * Counters that any thread adds to and takes from, without a lock. What is taken is added first, and taken back where
+ * that went beyond the limit: of several that come at once to the last place, one gets it.
  */
 #include "proxy/net/circuit.h"
 
@@ -47,9 +47,11 @@ static void set_limits(struct circuit *circuit, const struct destination_pool *p
 	};
 
 	static_assert(sizeof numbers / sizeof *numbers == CIRCUIT_RESOURCE_COUNT, "every resource has its limit");
-	for (size_t i = 0; i < CIRCUIT_RESOURCE_COUNT; i++)
-		atomic_store_explicit(&circuit->limits[i], numbers[i].value > 0 ? (uint32_t)numbers[i].value : CIRCUIT_UNLIMITED,
-			memory_order_relaxed);
+	for (size_t i = 0; i < CIRCUIT_RESOURCE_COUNT; i++) {
+		uint32_t limit = numbers[i].value > 0 ? (uint32_t)numbers[i].value : CIRCUIT_UNLIMITED;
+
+		atomic_store_explicit(&circuit->limits[i], limit, memory_order_relaxed);
+	}
 }
 
 /* The circuits by their names. Returns 0 or -ENOMEM. */
@@ -63,7 +65,8 @@ static int index_names(const struct circuits *circuits, struct host_index *index
 }
 
 /* Finds each limited cluster's circuit, or makes it. Several clusters may have one name. Returns 0 or -ENOMEM. */
-static int find_all(struct circuits *circuits, struct host_index *index, const struct policy *policy, struct circuit **array)
+static int find_all(struct circuits *circuits, struct host_index *index, const struct policy *policy,
+	struct circuit **array)
 {
 	for (size_t i = 0; i < policy->cluster_count; i++) {
 		const struct policy_cluster *cluster = policy->clusters[i];

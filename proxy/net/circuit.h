@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much of a destination is in use, and how much of it may be (connectionPool of a DestinationRule): the circuit breaker
- * of a cluster. There is one for each cluster's name that has limits, for all workers and all versions of the
+ * How much of a destination is in use, and how much of it may be (connectionPool of a DestinationRule): the circuit
+ * breaker of a cluster. There is one for each cluster's name that has limits, for all workers and all versions of the
  * configuration; a cluster without limits has none, and costs nothing.
  *
- * The newest version's limits hold for everybody, also for who began under another one. Limits that are taken away leave
- * the circuit with those who still have something of it.
+ * The newest version's limits hold for everybody, also for who began under another one. Limits that are taken away
+ * leave the circuit with those who still have something of it.
  */
 #ifndef WEIR_PROXY_CIRCUIT_H
 #define WEIR_PROXY_CIRCUIT_H
@@ -44,8 +44,9 @@ struct circuits {
 };
 
 /*
- * Finds the circuits of a policy's clusters, by their numbers from 1, or makes them, and gives them the policy's limits.
- * The array is the caller's, and each circuit in it a reference. Those that nobody needs any more are freed. Returns 0, or -ENOMEM, and nothing has changed.
+ * Finds the circuits of a policy's clusters, by their numbers from 1, or makes them, and gives them the policy's
+ * limits. The array is the caller's, and each circuit in it a reference. Those that nobody needs any more are freed.
+ * Returns 0, or -ENOMEM, and nothing has changed.
  */
 int circuits_update(struct circuits *circuits, const struct policy *policy, struct circuit ***ret_array);
 
@@ -59,7 +60,7 @@ void circuit_unref(struct circuit *circuit);
 /* Whether there is more of a resource. */
 bool circuit_has_room(struct circuit *circuit, enum circuit_resource resource);
 
-/* What somebody has of a circuit: one of each resource at most. All zero: nothing, of none. Only its owner may touch it. */
+/* What somebody has of a circuit: one of each resource at most. All zero: nothing. Only its owner may touch it. */
 struct circuit_share {
 	struct circuit *circuit; /* reference; NULL: there are no limits */
 	unsigned held;           /* bits */

@@ -35,7 +35,8 @@ void configuration_unref(struct configuration *configuration)
 	free(configuration);
 }
 
-struct circuit *configuration_find_circuit(const struct configuration *configuration, const struct policy_cluster *cluster)
+struct circuit *configuration_find_circuit(const struct configuration *configuration,
+	const struct policy_cluster *cluster)
 {
 	return cluster != NULL && cluster->circuit != 0 ? configuration->circuits[cluster->circuit - 1] : NULL;
 }

@@ -39,7 +39,8 @@ struct configuration_tls {
 struct tls_context *configuration_find_tls(const struct configuration *configuration, const struct destination_tls *settings);
 
 /* The circuit of a cluster, which may be NULL; or NULL: it has no limits. */
-struct circuit *configuration_find_circuit(const struct configuration *configuration, const struct policy_cluster *cluster);
+struct circuit *configuration_find_circuit(const struct configuration *configuration,
+	const struct policy_cluster *cluster);
 
 /* Takes a reference more, or gives one back; NULL is allowed. */
 struct configuration *configuration_ref(struct configuration *configuration);

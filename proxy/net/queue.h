@@ -3,9 +3,9 @@
  * A worker's requests that wait for a connection to one address of a cluster that has a circuit, in the order of their
  * coming, and how many connections to there the worker has.
  *
- * Where the circuit has no room, a request waits for one of these connections: somebody calls it when one has come free,
- * or is gone. A worker without any opens one in any case, so there always is something to wait for. Calling is no more
- * than a timer that is due: one connection's session never runs within another's.
+ * Where the circuit has no room, a request waits for one of these connections: somebody calls it when one has come
+ * free, or is gone. A worker without any opens one in any case, so there always is something to wait for. Calling is
+ * no more than a timer that is due: one connection's session never runs within another's.
  */
 #ifndef WEIR_PROXY_QUEUE_H
 #define WEIR_PROXY_QUEUE_H

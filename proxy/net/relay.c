@@ -146,8 +146,10 @@ static void settle(struct connection *connection, struct connection_context *con
 /* Asks to be woken, where idleness or age will be due soon. What has been asked for cannot be taken back. */
 static void wake(struct connection *connection, struct connection_context *context, int64_t idle_time, int64_t duration)
 {
-	int64_t due = idle_time < context->now - connection->active + SOON ? connection->active + idle_time : LIMIT_NEVER;
+	int64_t due = LIMIT_NEVER;
 
+	if (idle_time < context->now - connection->active + SOON)
+		due = connection->active + idle_time;
 	if (duration < context->now - connection->began + SOON && connection->began + duration < due)
 		due = connection->began + duration;
 	if (due == LIMIT_NEVER || (connection->due > context->now && connection->due <= due))

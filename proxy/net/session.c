@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exchange is given what was read (session_read.c), and answers with pieces to be written and with events. All pieces
- * are written, or kept with their side, before anything else is read.
+ * The exchange is given what was read (session_read.c), and answers with pieces to be written and with events. All
+ * pieces are written, or kept with their side, before anything else is read.
  *
  * While a request is under way the client is not read; its end then is noticed later, and a reset at once.
  */

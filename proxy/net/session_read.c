@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What comes from the two sides is read into the worker's buffer and fed to the exchange. A side that owes bytes holds up
- * the one that they come from; what the exchange does not take of a client's bytes is kept until it wants them.
+ * What comes from the two sides is read into the worker's buffer and fed to the exchange. A side that owes bytes holds
+ * up the one that they come from; what the exchange does not take of a client's bytes is kept until it wants them.
  */
 #include "proxy/net/session.h"
 
@@ -29,8 +29,8 @@ static void note_beginning(struct session *session, const struct connection_cont
 }
 
 /*
- * Feeds bytes of one side, and writes what that brings. A head and what of its body came with it go out in one write; so it
- * is both ways. Returns how many bytes were not taken.
+ * Feeds bytes of one side, and writes what that brings. A head and what of its body came with it go out in one write;
+ * so it is both ways. Returns how many bytes were not taken.
  */
 static size_t feed(struct connection *connection, struct connection_context *context, bool upstream, const char *data,
 	size_t size)
@@ -75,7 +75,8 @@ static int keep_left(struct session *session, const char *data, size_t size)
 	return 0;
 }
 
-static void feed_client(struct connection *connection, struct connection_context *context, const char *data, size_t size)
+static void feed_client(struct connection *connection, struct connection_context *context, const char *data,
+	size_t size)
 {
 	size_t left = feed(connection, context, false, data, size);
 
@@ -151,7 +152,8 @@ static bool read_client(struct connection *connection, struct connection_context
 
 /* --- the upstream */
 
-static void feed_upstream(struct connection *connection, struct connection_context *context, const char *data, size_t size)
+static void feed_upstream(struct connection *connection, struct connection_context *context, const char *data,
+	size_t size)
 {
 	size_t left = feed(connection, context, true, data, size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attempts. A connection that had been idle may be dead without our knowing: a request that may be repeated gets another
- * one, without counting as a retry.
+ * Attempts. A connection that had been idle may be dead without our knowing: a request that may be repeated gets
+ * another one, without counting as a retry.
  */
 #include "proxy/net/session.h"
 

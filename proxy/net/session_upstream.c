@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The upstream's connection of an attempt. It stays with the client's for its next request, and goes into the pool when
- * that wants another one, or does not come.
+ * The upstream's connection of an attempt. It stays with the client's for its next request, and goes into the pool
+ * when that wants another one, or does not come.
  *
- * Where the cluster has a circuit, it goes into the pool after each request, for others may be waiting for it. A request
- * that finds none there is pending until it has one: it dials where it may, else it waits in the address's queue. Whoever
- * comes later goes behind those who wait.
+ * Where the cluster has a circuit, it goes into the pool after each request, for others may be waiting for it. A
+ * request that finds none there is pending until it has one: it dials where it may, else it waits in the address's
+ * queue. Whoever comes later goes behind those who wait.
  */
 #include "proxy/net/session.h"
 
@@ -61,9 +61,10 @@ void session_hand_on(struct connection *connection, struct connection_context *c
 void session_check_idle(struct connection *connection, struct connection_context *context)
 {
 	const struct session *session = connection->session;
+	int64_t silence = context->now - connection->active;
 
 	if (session->began == 0 && session->is_attached &&
-		(context->now - connection->active >= session->link.idle_time || !link_is_usable(&session->link, context->now)))
+		(silence >= session->link.idle_time || !link_is_usable(&session->link, context->now)))
 		session_detach(connection, context, false);
 }
 
@@ -126,7 +127,8 @@ enum http_event session_connected(struct connection *connection, struct connecti
 
 /* --- getting it */
 
-static enum http_event dial(struct connection *connection, struct connection_context *context, const struct link_key *key)
+static enum http_event dial(struct connection *connection, struct connection_context *context,
+	const struct link_key *key)
 {
 	struct session *session = connection->session;
 	int none = -1;
@@ -137,7 +139,7 @@ static enum http_event dial(struct connection *connection, struct connection_con
 	if (rc < 0)
 		return session_take_failure(connection, context, HTTP_FAILURE_CONNECT, -rc);
 	session->is_connecting = true;
-	session->try_deadline = time_after(context->now, limit_connect_timeout(session->configuration, session->decision.cluster));
+	session->try_deadline = context->now + limit_connect_timeout(session->configuration, session->decision.cluster);
 	connection_wake(connection, context, session->try_deadline);
 	return HTTP_EVENT_NONE;
 }
@@ -158,7 +160,8 @@ static bool take_idle(struct connection *connection, struct connection_context *
 {
 	struct session *session = connection->session;
 
-	if (!pool_take(&context->pool, key, context->now, &connection->upstream, &session->link, &connection->facts.upstream_local))
+	if (!pool_take(&context->pool, key, context->now, &connection->upstream, &session->link,
+		    &connection->facts.upstream_local))
 		return false;
 	if (connection_watch(connection, context, true, SIDE_EDGES) < 0) {
 		session_detach(connection, context, false);
@@ -170,7 +173,8 @@ static bool take_idle(struct connection *connection, struct connection_context *
 }
 
 /* Dials, or waits. */
-static enum http_event queue_up(struct connection *connection, struct connection_context *context, const struct link_key *key)
+static enum http_event queue_up(struct connection *connection, struct connection_context *context,
+	const struct link_key *key)
 {
 	struct session *session = connection->session;
 	struct queue *queue;

@@ -43,7 +43,7 @@ struct policy_cluster {
 	enum service_protocol protocol;
 	enum service_resolution resolution;
 	struct traffic_policy traffic;
-	uint32_t circuit; /* which of the clusters that have limits of connections or requests, from 1; 0: it has none */
+	uint32_t circuit; /* which of the clusters that have limits for all their connections, from 1; 0: it has none */
 	struct policy_cluster *next; /* another port of the host, or NULL */
 };
 

@@ -55,7 +55,7 @@ static void stop(struct scene *scene)
 	timers_free(&scene->timers);
 }
 
-/* Exactly these are called, "03" are the first and the fourth; and those of them who are since the last time have a timer. */
+/* Exactly these are called ("03": the first and the fourth), and those who are since the last time have a timer. */
 static void expect_called(struct scene *scene, const char *expected, const char *since)
 {
 	char called[WAITERS + 1] = "";
