@@ -21,6 +21,13 @@ bool link_key_equal(const struct link_key *a, const struct link_key *b)
 	return a->cluster == b->cluster && endpoint_equal(&a->target, &b->target);
 }
 
+size_t link_key_list(const struct link_key *key, size_t lists)
+{
+	uint8_t last = key->target.address.bytes[sizeof key->target.address.bytes - 1];
+
+	return (key->cluster ^ key->target.port ^ last) & (lists - 1);
+}
+
 bool link_is_usable(const struct link *link, int64_t now)
 {
 	return link->left > 0 && now < link->ends_at;

@@ -10,6 +10,7 @@
 #include "redirect/base/address.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What makes two connections the same: a cluster's name, in whatever version of the configuration, and an address. */
@@ -34,6 +35,9 @@ struct link {
 /* The key of a cluster's name (NULL: PassthroughCluster) and an address. */
 struct link_key link_key(const char *cluster_name, const struct endpoint *target);
 bool link_key_equal(const struct link_key *a, const struct link_key *b);
+
+/* Which of so many lists a key belongs to; a power of two. */
+size_t link_key_list(const struct link_key *key, size_t lists);
 
 /* Whether it may carry another request, by what it has carried and its age. */
 bool link_is_usable(const struct link *link, int64_t now);

@@ -15,16 +15,23 @@
 /* Idle connections of one worker; one more closes the oldest. */
 #define POOL_SIZE 512u
 
+/* Lists that they are spread over, by their keys; a power of two. */
+#define POOL_LISTS 64u
+
 struct pool_entry {
 	struct side side; /* fd -1: free */
 	struct link link;
 	struct endpoint local;
 	int64_t since;
 	uint32_t generation;
+	struct pool_entry *next; /* of its list, or of the free ones */
+	struct pool_entry *previous;
 };
 
 struct pool {
 	struct pool_entry *entries; /* owned; POOL_SIZE of them, once there is one */
+	struct pool_entry *free;
+	struct pool_entry *lists[POOL_LISTS]; /* each with the latest first */
 	size_t count;
 };
 

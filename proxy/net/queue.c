@@ -7,16 +7,9 @@
 
 /* --- queues */
 
-static size_t list_of(const struct link_key *key)
-{
-	uint8_t last = key->target.address.bytes[sizeof key->target.address.bytes - 1];
-
-	return (key->cluster ^ key->target.port ^ last) % QUEUE_LISTS;
-}
-
 struct queue *queue_find(const struct queues *queues, const struct link_key *key)
 {
-	struct queue *queue = queues->lists[list_of(key)];
+	struct queue *queue = queues->lists[link_key_list(key, QUEUE_LISTS)];
 
 	while (queue != NULL && !link_key_equal(&queue->key, key))
 		queue = queue->next;
@@ -25,7 +18,7 @@ struct queue *queue_find(const struct queues *queues, const struct link_key *key
 
 struct queue *queue_make(struct queues *queues, struct circuit *circuit, const struct link_key *key)
 {
-	struct queue **list = &queues->lists[list_of(key)];
+	struct queue **list = &queues->lists[link_key_list(key, QUEUE_LISTS)];
 	struct queue *queue = queue_find(queues, key);
 
 	if (queue != NULL)
@@ -44,7 +37,7 @@ struct queue *queue_make(struct queues *queues, struct circuit *circuit, const s
 /* Frees a queue that has neither connections nor waiters. */
 static void release(struct queue *queue)
 {
-	struct queue **at = &queue->queues->lists[list_of(&queue->key)];
+	struct queue **at = &queue->queues->lists[link_key_list(&queue->key, QUEUE_LISTS)];
 
 	if (queue->connections > 0 || queue->first != NULL)
 		return;
