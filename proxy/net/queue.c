@@ -117,13 +117,6 @@ void queue_call(struct queue *queue)
 		call(queue, waiter);
 }
 
-void queues_call(struct queues *queues)
-{
-	for (size_t i = 0; i < QUEUE_LISTS; i++)
-		for (struct queue *queue = queues->lists[i]; queue != NULL; queue = queue->next)
-			queue_call(queue);
-}
-
 void queue_fail(struct queue *queue, enum http_failure failure, const char *reason)
 {
 	queue->failure = failure;

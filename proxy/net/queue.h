@@ -85,10 +85,10 @@ void queue_wait(struct queue *queue, struct queue_waiter *waiter);
 /* Calls the first who has not been called. */
 void queue_call(struct queue *queue);
 
-/* The same of all queues: there may be other limits now. */
-void queues_call(struct queues *queues);
-
-/* Whether it is a waiter's turn: it was called, or is the first and there is room, which nobody may have noticed. */
+/*
+ * Whether it is a waiter's turn: it was called, or is the first and there is room, which nobody may have noticed: there are
+ * other limits now, or another worker's connection has ended. To be asked once a second.
+ */
 bool queue_is_due(const struct queue_waiter *waiter);
 
 /* Leaves, if it is in one. It is the next one's turn if it was this one's still (`is_called`), or if there is room. */

@@ -154,7 +154,6 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 	/* Those who wait for this connection would fail like it, one after the other. */
 	if (session->link.queue != NULL && !session->is_attached)
 		queue_fail(session->link.queue, failure, code != 0 ? session->reason : NULL);
-	circuit_give(&session->share, CIRCUIT_RETRIES);
 	if (retriable && may_try_again(session))
 		return try_again(connection, context);
 	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? session->reason : NULL,

@@ -212,7 +212,6 @@ static void reconfigure(struct worker *worker)
 	context->configuration = configuration_newest(worker->options.source);
 	for (size_t i = 0; worker->table.active > 0 && (connection = table_at(&worker->table, i)) != NULL; i++)
 		connection_reconsider(connection, context);
-	queues_call(&context->queues);
 }
 
 /* Somebody has something for the worker. */
