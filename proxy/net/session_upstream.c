@@ -89,6 +89,17 @@ static enum http_event overflow(struct connection *connection, struct connection
 	return http_exchange_fail(&connection->session->exchange, context->io, HTTP_FAILURE_OVERFLOW, NULL, false);
 }
 
+/* One that was opened when there were no limits yet. */
+static void adopt(struct session *session, struct connection_context *context)
+{
+	struct queue *queue = queue_make(&context->queues, session->share.circuit, &session->link.key);
+
+	if (queue == NULL)
+		return;
+	session->link.queue = queue;
+	queue_adopt(queue, &session->link.share);
+}
+
 enum http_event session_use(struct connection *connection, struct connection_context *context, bool reused)
 {
 	struct session *session = connection->session;
@@ -101,6 +112,8 @@ enum http_event session_use(struct connection *connection, struct connection_con
 		session->link.ends_at = time_after(context->now, limit_duration(session->decision.cluster));
 		session->link.left = limit_requests(session->decision.cluster);
 	}
+	if (session->share.circuit != NULL && session->link.queue == NULL)
+		adopt(session, context);
 	circuit_give(&session->share, CIRCUIT_PENDING);
 	connection->facts.has_upstream = true;
 	if (!circuit_take(&session->share, CIRCUIT_REQUESTS)) {
@@ -144,17 +157,6 @@ static enum http_event dial(struct connection *connection, struct connection_con
 	return HTTP_EVENT_NONE;
 }
 
-/* One that was opened when there were no limits yet. */
-static void adopt(struct session *session, struct connection_context *context)
-{
-	struct queue *queue = queue_make(&context->queues, session->share.circuit, &session->link.key);
-
-	if (queue == NULL)
-		return;
-	session->link.queue = queue;
-	queue_adopt(queue, &session->link.share);
-}
-
 /* Takes an idle connection, if there is one. */
 static bool take_idle(struct connection *connection, struct connection_context *context, const struct link_key *key)
 {
@@ -167,8 +169,6 @@ static bool take_idle(struct connection *connection, struct connection_context *
 		session_detach(connection, context, false);
 		return false;
 	}
-	if (session->share.circuit != NULL && session->link.queue == NULL)
-		adopt(session, context);
 	return true;
 }
 

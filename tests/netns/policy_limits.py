@@ -81,14 +81,17 @@ class Limited(World):
 
 
 class Client:
-    """One that has asked, and gets its answer by and by."""
+    """One that asks, and gets its answer by and by. It connects when it first has something to ask."""
 
-    def __init__(self, data):
-        self.sock = connect(DIALLED, 80)
-        self.stream = self.sock.makefile("rb")
-        self.sock.sendall(data)
+    def __init__(self, data=None):
+        self.sock = self.stream = None
+        if data is not None:
+            self.ask(data)
 
     def ask(self, data):
+        if self.sock is None:
+            self.sock = connect(DIALLED, 80)
+            self.stream = self.sock.makefile("rb")
         self.sock.sendall(data)
         return self
 
@@ -107,7 +110,8 @@ class Client:
         return self
 
     def __exit__(self, *_):
-        self.close()
+        if self.sock is not None:
+            self.close()
 
 
 class Slow(relay.Origin):
@@ -141,7 +145,7 @@ class Slow(relay.Origin):
 def test_one_connection_and_one_that_waits(folder):
     """Istio's task "Circuit breaking": one is served, one waits, the third is refused. Then the counters are at zero."""
     with Limited(folder, one(1)) as world, Slow() as origin:
-        with Client(get("/1")) as first, Client(b"") as second, Client(b"") as third:
+        with Client(get("/1")) as first, Client() as second, Client() as third:
             origin.wait_requests("/1")
             second.ask(get("/2"))
             world.wait_count("rq_pending_active", 1)
@@ -280,7 +284,7 @@ def test_workers_share_what_is_pending(folder):
 def test_clients_that_go_while_they_wait(folder):
     """Before their turn, and just when it comes: it is the next one's."""
     with Limited(folder, one(10)) as world, Slow() as origin:
-        with Client(get("/1")) as first, Client(b"") as last:
+        with Client(get("/1")) as first, Client() as last:
             origin.wait_requests("/1")
             gone = [Client(get(f"/gone{number}")) for number in range(3)]
             world.wait_count("rq_pending_active", 3)
@@ -309,7 +313,7 @@ def test_a_route_s_timeout_passes_while_it_waits(folder):
   - route: [{{destination: {{host: {HOST}}}}}]
 """)
     with Limited(folder, one(10), routes=routes) as world, Slow() as origin:
-        with Client(get("/1")) as first, Client(b"") as short, Client(b"") as last:
+        with Client(get("/1")) as first, Client() as short, Client() as last:
             origin.wait_requests("/1")
             short.ask(get("/short"))
             world.wait_count("rq_pending_active", 1)
@@ -424,7 +428,7 @@ def test_bodies_wait_too(folder):
         go.acquire()
         return response(b"ok")
     go = threading.Semaphore(0)
-    with Limited(folder, one(10)) as world, HttpOrigin(80, answer), Client(get("/1")) as first, Client(b"") as second:
+    with Limited(folder, one(10)) as world, HttpOrigin(80, answer), Client(get("/1")) as first, Client() as second:
         wait_for("the first", lambda: len(seen) == 1)
         sender = threading.Thread(target=second.ask, args=(head + body,))
         sender.start()
@@ -448,7 +452,7 @@ def test_tunnels_keep_their_connection(folder):
             receive_all(sock)
             return
     upgrade = get("/ws")[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    with Limited(folder, one(10)) as world, Origin(80, switch), Client(upgrade) as tunnel, Client(b"") as plain:
+    with Limited(folder, one(10)) as world, Origin(80, switch), Client(upgrade) as tunnel, Client() as plain:
         equal("switch", tunnel.answer().status, 101)
         tunnel.sock.sendall(b"abcd")
         equal("through it", tunnel.stream.read(4), b"ABCD")
@@ -553,7 +557,7 @@ def test_requests_of_a_connection(folder):
     """Whether one client asks or several."""
     with Limited(folder, "{http: {maxRequestsPerConnection: 2}}") as world, Slow() as origin:
         origin.go.release(100)
-        with Client(b"") as client:
+        with Client() as client:
             for number in range(5):
                 equal("answer", client.ask(get(f"/{number}")).answer().status, 200)
         equal("connections", origin.connections, 3)
@@ -752,20 +756,27 @@ def test_a_reload_takes_the_limit_away_while_some_wait(folder):
 
 
 def test_a_reload_sets_limits(folder):
-    """For connections that were there before, too, when they carry a request."""
-    with Limited(folder, "{tcp: {connectTimeout: 1s}}") as world, Slow() as origin:
-        origin.go.release()
-        equal("before", world.ask(get("/0")).status, 200)
-        world.apply("rule", rule(one(0)))
-        wait_for("limits", world.counters)
-        with Client(get("/1")) as first, Client(b"") as second:
+    """For connections that were there before, too, when they carry a request: of a client that is there still, or in the pool."""
+    for name in ("attached", "pooled"):
+        with Limited(make_folder(folder, name), "{tcp: {connectTimeout: 1s}}") as world, Slow() as origin, \
+                Client(get("/0")) as before, Client() as after:
+            origin.go.release()
+            equal("before", before.answer().status, 200)
+            if name == "pooled":
+                before.close()
+                world.settle()
+            world.apply("rule", rule(one(1)))
+            wait_for("limits", world.counters)
+            first = before if name == "attached" else Client()
+            first.ask(get("/1"))
             origin.wait_requests("/0", "/1")
             equal("counted", world.count("cx_active", "rq_active"), (1, 1))
-            second.ask(get("/2"))
+            after.ask(get("/2"))
             world.wait_count("rq_pending_active", 1)
             origin.go.release(2)
-            equal("answers", (first.answer().status, second.answer().status), (200, 200))
-        equal("connections", origin.connections, 1)
+            equal("answers", (first.answer().status, after.answer().status), (200, 200))
+            equal("connections", origin.connections, 1)
+            first.close()
 
 
 def test_a_drain_serves_those_who_wait(folder):
