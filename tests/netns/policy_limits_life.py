@@ -10,8 +10,8 @@ import sys
 import threading
 
 import relay
-from limits_world import TCP_ADDRESS, TCP_CLUSTER, Client, Limited, Slow, get, one, rule
-from policy_world import make_folder, read_head, response, service_entry, tcp_line
+from limits_world import HOST, TCP_ADDRESS, TCP_CLUSTER, Client, Limited, Slow, get, one, rule
+from policy_world import COLUMNS, DIALLED, HttpOrigin, make_folder, read_head, response, service_entry, tcp_line
 from relay import DEADLINE, Origin, connect, equal, receive, receive_all, reset, wait_for
 
 
@@ -241,6 +241,35 @@ def test_a_reload_sets_limits(folder):
             equal("answers", (first.answer().status, after.answer().status), (200, 200))
             equal("connections", origin.connections, 1)
             first.close()
+
+
+def test_limits_that_change_under_load(folder):
+    """Every request is answered, by the origin or with a refusal, and nothing stays counted."""
+    pools = ["{tcp: {maxConnections: 1}}", "{tcp: {maxConnections: 7}, http: {http2MaxRequests: 3}}", "{tcp: {connectTimeout: 3s}}",
+             "{http: {http1MaxPendingRequests: 2, maxRequestsPerConnection: 3, idleTimeout: 10ms}}",
+             "{tcp: {maxConnections: 2, maxConnectionDuration: 100ms}, http: {maxRetries: 1}}"]
+    over = threading.Event()
+    with Limited(folder, one(5), workers=2) as world, HttpOrigin(80, lambda _: response(b"x")):
+        def change():
+            for pool in itertools.cycle(pools):
+                world.apply("rule", rule(pool))
+                if over.wait(0.3):
+                    return
+        thread = threading.Thread(target=change)
+        thread.start()
+        try:
+            wrk = world.run("wrk", "-t1", "-c20", "-d5s", "-H", f"Host: {HOST}", f"http://{DIALLED}/", capture_output=True, text=True)
+        finally:
+            over.set()
+            thread.join()
+        requests = re.search(r"(\d+) requests in", wrk.stdout)
+        equal("wrk", (wrk.returncode, requests is not None and int(requests[1]) > 100, "Socket errors" in wrk.stdout), (0, True, False))
+        world.apply("rule", rule(one()))
+        world.wait_count("max_connections", 1)
+        world.expect_all_free(connections=None)
+        statuses = {line["status"] for line in map(COLUMNS.fullmatch, world.raw_lines()) if line["flags"] not in ("DC", "UH")}
+        equal(f"statuses {statuses}", statuses <= {"200", "503"}, True)
+        equal("afterwards", world.ask(get()).status, 200)
 
 
 def test_a_drain_serves_those_who_wait(folder):
