@@ -114,6 +114,30 @@ static void write_answer(FILE *out, const struct policy_cluster *cluster, const 
 	answer_unref(answer);
 }
 
+/* Limits, what is in use, and what has been refused, with Envoy's names where it has some. */
+static void write_circuit(FILE *out, const struct policy_cluster *cluster, struct circuit *circuit)
+{
+	static const struct {
+		const char *limit;
+		const char *used;
+		const char *refused;
+	} names[] = {
+		[CIRCUIT_CONNECTIONS] = {"max_connections", "cx_active", "cx_overflow"},
+		[CIRCUIT_PENDING] = {"max_pending_requests", "rq_pending_active", "rq_pending_overflow"},
+		[CIRCUIT_REQUESTS] = {"max_requests", "rq_active", "rq_active_overflow"},
+		[CIRCUIT_RETRIES] = {"max_retries", "rq_retry_active", "rq_retry_overflow"},
+	};
+
+	static_assert(sizeof names / sizeof *names == CIRCUIT_RESOURCE_COUNT, "every resource has its names");
+	for (size_t i = 0; i < CIRCUIT_RESOURCE_COUNT; i++) {
+		(void)fprintf(out, "%s::default_priority::%s::%u\n", cluster->name, names[i].limit,
+			atomic_load(&circuit->limits[i]));
+		(void)fprintf(out, "%s::%s::%u\n", cluster->name, names[i].used, atomic_load(&circuit->used[i]));
+		(void)fprintf(out, "%s::%s::%llu\n", cluster->name, names[i].refused,
+			(unsigned long long)atomic_load(&circuit->refused[i]));
+	}
+}
+
 void admin_write_clusters(struct configuration_source *source, struct resolver *resolver, FILE *out)
 {
 	struct configuration *newest = source != NULL ? configuration_newest(source) : NULL;
@@ -121,7 +145,10 @@ void admin_write_clusters(struct configuration_source *source, struct resolver *
 
 	for (size_t i = 0; newest != NULL && i < newest->policy->cluster_count; i++) {
 		const struct policy_cluster *cluster = newest->policy->clusters[i];
+		struct circuit *circuit = configuration_find_circuit(newest, cluster);
 
+		if (circuit != NULL)
+			write_circuit(out, cluster, circuit);
 		if (cluster->endpoint_count == 0)
 			(void)fprintf(out, "%s::as dialled\n", cluster->name);
 		for (uint32_t j = 0; j < cluster->endpoint_count; j++) {

@@ -13,7 +13,10 @@
 /* Writes the mesh settings and every cluster as JSON. `source` may be NULL: everything passes. */
 void admin_write_configuration(struct configuration_source *source, FILE *out);
 
-/* Writes each cluster's addresses, one a line: "cluster::address:port", and names that have none. */
+/*
+ * Writes each cluster's addresses, one a line: "cluster::address:port", and names that have none; before them limits,
+ * and what of them is in use.
+ */
 void admin_write_clusters(struct configuration_source *source, struct resolver *resolver, FILE *out);
 
 #endif

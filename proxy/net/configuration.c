@@ -26,10 +26,19 @@ void configuration_unref(struct configuration *configuration)
 	for (size_t i = 0; i < configuration->tls_count; i++)
 		tls_context_unref(configuration->tls[i].context);
 	free(configuration->tls);
+	for (uint32_t i = 0; configuration->circuits != NULL && i < configuration->policy->circuit_count; i++)
+		circuit_unref(configuration->circuits[i]);
+	free(configuration->circuits);
 	policy_unref(configuration->policy);
 	format_unref(configuration->format);
 	arena_free(&configuration->arena);
 	free(configuration);
+}
+
+struct circuit *configuration_find_circuit(const struct configuration *configuration,
+	const struct policy_cluster *cluster)
+{
+	return cluster != NULL && cluster->circuit != 0 ? configuration->circuits[cluster->circuit - 1] : NULL;
 }
 
 /* --- TLS */
@@ -244,7 +253,9 @@ static int renew(struct configuration_source *source, struct error *e)
 	report_free(&known);
 	if (rc == 0)
 		fresh->policy = policy_build(&source->store, &fresh->mesh, &source->options, &report);
-	if (rc == 0 && (fresh->policy == NULL || make_contexts(fresh, &report) < 0))
+	/* The circuits last: from here on the limits are in force. */
+	if (rc == 0 && (fresh->policy == NULL || make_contexts(fresh, &report) < 0 ||
+			       circuits_update(&source->circuits, fresh->policy, &fresh->circuits) < 0))
 		rc = error_set(e, ENOMEM, "no memory for a new configuration");
 	if (rc < 0) {
 		report_free(&report);
@@ -313,6 +324,7 @@ void configuration_close(struct configuration_source *source)
 	configuration_unref(source->newest);
 	free(source->mesh_text);
 	notices_free(&source->notices);
+	circuits_free(&source->circuits);
 	loader_free(&source->loader);
 	store_free(&source->store);
 	(void)pthread_mutex_destroy(&source->lock);

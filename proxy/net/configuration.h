@@ -7,6 +7,7 @@
 #define WEIR_PROXY_CONFIGURATION_H
 
 #include "proxy/log/format.h"
+#include "proxy/net/circuit.h"
 #include "proxy/net/notices.h"
 #include "proxy/policy/labels.h"
 #include "proxy/policy/loader.h"
@@ -27,6 +28,7 @@ struct configuration {
 	struct mesh mesh;
 	struct configuration_tls *tls; /* owned: one for each block that asks for TLS */
 	size_t tls_count;
+	struct circuit **circuits; /* owned: a reference for each of the policy's clusters that has limits */
 };
 
 struct configuration_tls {
@@ -36,6 +38,10 @@ struct configuration_tls {
 
 /* The context for a cluster's TLS, or NULL. */
 struct tls_context *configuration_find_tls(const struct configuration *configuration, const struct destination_tls *settings);
+
+/* The circuit of a cluster, which may be NULL; or NULL: it has no limits. */
+struct circuit *configuration_find_circuit(const struct configuration *configuration,
+	const struct policy_cluster *cluster);
 
 /* Takes a reference more, or gives one back; NULL is allowed. */
 struct configuration *configuration_ref(struct configuration *configuration);
@@ -51,6 +57,7 @@ struct configuration_source {
 	struct policy_options options;
 	struct loader loader;
 	struct store store;
+	struct circuits circuits;
 	uint64_t mesh_content; /* a hash of what was read, good or bad, or of why it could not be */
 	char *mesh_text;       /* owned: the last good one; NULL: the defaults */
 	size_t mesh_length;

@@ -18,6 +18,7 @@
 #include "proxy/dns/resolver.h"
 #include "proxy/net/destination.h"
 #include "proxy/net/detect.h"
+#include "proxy/net/limit.h"
 #include "proxy/net/relay.h"
 #include "proxy/net/session.h"
 #include "proxy/net/upstream.h"
@@ -27,9 +28,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Milliseconds that the upstream may take to answer, where no configuration says otherwise. */
-#define CONNECT_TIMEOUT 10000
 
 /* Milliseconds that a connection goes on which a new configuration does not allow any more. */
 #define REVOKE_GRACE 5000
@@ -68,6 +66,7 @@ void connection_end(struct connection *connection, struct connection_context *co
 		destination_forget(&connection->facts.upstream_local);
 	side_close(&connection->client);
 	side_close(&connection->upstream);
+	circuit_leave(&connection->circuit);
 	sniff_end(&connection->sniff, &connection->facts);
 	session_free(connection);
 	connection->facts.duration = context->now - connection->began;
@@ -163,17 +162,6 @@ static void suggest(struct connection *connection, struct connection_context *co
 
 /* --- the way on */
 
-static int64_t connect_timeout(const struct connection *connection)
-{
-	const struct policy_cluster *cluster = connection->cluster;
-	const struct destination_pool *pool = cluster != NULL ? cluster->traffic.pool : NULL;
-
-	if (pool != NULL && pool->connect_timeout.is_set)
-		return pool->connect_timeout.nanoseconds / 1000000;
-	return connection->configuration != NULL ? connection->configuration->mesh.connect_timeout / 1000000
-						 : CONNECT_TIMEOUT;
-}
-
 static void connect_failed(struct connection *connection, struct connection_context *context, enum facts_end how, int code);
 
 static void dial(struct connection *connection, struct connection_context *context, int *spare)
@@ -185,7 +173,15 @@ static void dial(struct connection *connection, struct connection_context *conte
 	if (rc < 0)
 		connect_failed(connection, context, FACTS_END_CONNECT_FAILED, -rc);
 	else
-		connection_set_state(connection, context, CONNECTION_CONNECTING, context->now + connect_timeout(connection));
+		connection_set_state(connection, context, CONNECTION_CONNECTING,
+			context->now + limit_connect_timeout(connection->configuration, connection->cluster));
+}
+
+/* Whether the cluster may have one more connection. It is this one's until its end, at whatever address. */
+static bool enter_circuit(struct connection *connection)
+{
+	circuit_join(&connection->circuit, configuration_find_circuit(connection->configuration, connection->cluster));
+	return circuit_take(&connection->circuit, CIRCUIT_CONNECTIONS);
 }
 
 /* Finds an address and dials it; where it has to be waited for, connection_resolved() goes on. */
@@ -193,7 +189,10 @@ static void go_on(struct connection *connection, struct connection_context *cont
 {
 	switch (upstream_find(connection, context)) {
 	case DIAL_READY:
-		dial(connection, context, spare);
+		if (enter_circuit(connection))
+			dial(connection, context, spare);
+		else
+			connection_end_with_reset(connection, context, FACTS_END_OVERFLOW);
 		break;
 	case DIAL_UNKNOWN:
 		connection_set_state(connection, context, CONNECTION_RESOLVING, context->now + RESOLVER_WAIT_TIME + 1000);
@@ -306,6 +305,8 @@ static void reset_fields(struct connection *connection, struct connection_contex
 	connection->share = (struct metrics_share){.series = NULL};
 	connection->configuration = configuration_ref(context->configuration);
 	connection->cluster = NULL;
+	connection->circuit = (struct circuit_share){.circuit = NULL};
+	connection->due = 0;
 	connection->lookup = NULL;
 	connection->session = NULL;
 	connection->began = connection->active = context->now;

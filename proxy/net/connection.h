@@ -17,6 +17,7 @@
 #include "proxy/log/metrics.h"
 #include "proxy/net/configuration.h"
 #include "proxy/net/pool.h"
+#include "proxy/net/queue.h"
 #include "proxy/net/side.h"
 #include "proxy/net/sniff.h"
 #include "proxy/net/timer.h"
@@ -65,6 +66,8 @@ struct connection {
 	struct metrics_share share;
 	struct configuration *configuration; /* reference; NULL: everything passes */
 	const struct policy_cluster *cluster; /* of the configuration; NULL: as dialled */
+	struct circuit_share circuit;         /* of the cluster's, where bytes are passed on as they are */
+	int64_t due;                          /* relay.c: when it has last asked to be woken */
 	struct lookup *lookup;   /* owned; a name that is being waited for */
 	struct session *session; /* owned; HTTP */
 };
@@ -93,6 +96,7 @@ struct connection_context {
 	struct resolver_client *resolved;    /* for lookups of this worker's */
 	struct timers timers;
 	struct pool pool;
+	struct queues queues;
 	struct http_io *io; /* owned; NULL without a configuration */
 	uint64_t (*reference)(const struct connection *connection, bool upstream); /* for epoll's data */
 	uint64_t (*idle_reference)(const struct pool *pool, size_t place);

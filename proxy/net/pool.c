@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/net/pool.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
-struct pool_key pool_key(const char *cluster_name, const struct endpoint *target)
+static struct pool_entry **list_of(struct pool *pool, const struct link_key *key)
 {
-	struct pool_key key = {.cluster = 0, .target = *target};
-
-	if (cluster_name == NULL)
-		return key;
-	/* FNV-1a */
-	key.cluster = UINT64_C(14695981039346656037);
-	for (; *cluster_name != '\0'; cluster_name++)
-		key.cluster = (key.cluster ^ (uint8_t)*cluster_name) * UINT64_C(1099511628211);
-	return key;
-}
-
-bool pool_key_equal(const struct pool_key *a, const struct pool_key *b)
-{
-	return a->cluster == b->cluster && endpoint_equal(&a->target, &b->target);
+	return &pool->lists[link_key_list(key, POOL_LISTS)];
 }
 
 /* Forgets an entry, whose connection is somebody else's now. */
 static void clear(struct pool *pool, struct pool_entry *entry)
 {
-	entry->tls = NULL;
+	*(entry->previous != NULL ? &entry->previous->next : list_of(pool, &entry->link.key)) = entry->next;
+	if (entry->next != NULL)
+		entry->next->previous = entry->previous;
+	entry->next = pool->free;
+	pool->free = entry;
+	entry->link = (struct link){.tls = NULL};
 	entry->side = (struct side){.fd = -1};
 	entry->generation++;
 	pool->count--;
@@ -32,69 +25,91 @@ static void clear(struct pool *pool, struct pool_entry *entry)
 
 static void close_entry(struct pool *pool, struct pool_entry *entry)
 {
+	struct link link = entry->link;
+
 	side_close(&entry->side);
-	tls_stream_free(entry->tls);
 	clear(pool, entry);
+	link_close(&link);
 }
 
-bool pool_take(struct pool *pool, const struct pool_key *key, struct side *ret_side, struct tls_stream **ret_tls,
+static bool is_over(const struct pool_entry *entry, int64_t now)
+{
+	return now - entry->link.idle_time >= entry->since || !link_is_usable(&entry->link, now);
+}
+
+bool pool_take(struct pool *pool, const struct link_key *key, int64_t now, struct side *ret_side, struct link *ret_link,
 	struct endpoint *ret_local)
 {
-	struct pool_entry *best = NULL;
+	struct pool_entry *entry = *list_of(pool, key);
 
-	for (size_t i = 0; pool->count > 0 && i < POOL_SIZE; i++) {
-		struct pool_entry *entry = &pool->entries[i];
+	while (entry != NULL) {
+		struct pool_entry *next = entry->next;
 
-		if (entry->side.fd >= 0 && pool_key_equal(&entry->key, key) && (best == NULL || entry->since > best->since))
-			best = entry;
+		if (link_key_equal(&entry->link.key, key) && !is_over(entry, now))
+			break;
+		if (is_over(entry, now))
+			close_entry(pool, entry);
+		entry = next;
 	}
-	if (best == NULL)
+	if (entry == NULL)
 		return false;
-	*ret_side = best->side;
-	*ret_tls = best->tls;
-	*ret_local = best->local;
-	clear(pool, best);
+	*ret_side = entry->side;
+	*ret_link = entry->link;
+	*ret_local = entry->local;
+	clear(pool, entry);
 	return true;
 }
 
-static struct pool_entry *find_place(struct pool *pool)
+static void close_oldest(struct pool *pool)
 {
 	struct pool_entry *oldest = &pool->entries[0];
 
-	for (size_t i = 0; i < POOL_SIZE; i++) {
-		struct pool_entry *entry = &pool->entries[i];
-
-		if (entry->side.fd < 0)
-			return entry;
-		if (entry->since < oldest->since)
-			oldest = entry;
-	}
+	for (size_t i = 1; i < POOL_SIZE; i++)
+		if (pool->entries[i].since < oldest->since)
+			oldest = &pool->entries[i];
 	close_entry(pool, oldest);
-	return oldest;
 }
 
-int pool_give(struct pool *pool, const struct pool_key *key, const struct side *side, struct tls_stream *tls,
-	const struct endpoint *local, int64_t now)
+/* Makes the places, all of them free. Returns 0 or -ENOMEM. */
+static int make_places(struct pool *pool)
+{
+	pool->entries = calloc(POOL_SIZE, sizeof *pool->entries);
+	if (pool->entries == NULL)
+		return -ENOMEM;
+	for (size_t i = POOL_SIZE; i-- > 0;) {
+		pool->entries[i].side.fd = -1;
+		pool->entries[i].next = pool->free;
+		pool->free = &pool->entries[i];
+	}
+	return 0;
+}
+
+int pool_give(struct pool *pool, const struct side *side, const struct link *link, const struct endpoint *local,
+	int64_t now)
 {
 	struct side given = *side;
+	struct link given_link = *link;
+	struct pool_entry **list = list_of(pool, &link->key);
 	struct pool_entry *entry;
 
-	if (pool->entries == NULL) {
-		pool->entries = calloc(POOL_SIZE, sizeof *pool->entries);
-		if (pool->entries == NULL) {
-			side_close(&given);
-			tls_stream_free(tls);
-			return -1;
-		}
-		for (size_t i = 0; i < POOL_SIZE; i++)
-			pool->entries[i].side.fd = -1;
+	if (pool->entries == NULL && make_places(pool) < 0) {
+		side_close(&given);
+		link_close(&given_link);
+		return -1;
 	}
-	entry = find_place(pool);
+	if (pool->free == NULL)
+		close_oldest(pool);
+	entry = pool->free;
+	pool->free = entry->next;
 	entry->side = given;
-	entry->tls = tls;
-	entry->key = *key;
+	entry->link = given_link;
 	entry->local = *local;
 	entry->since = now;
+	entry->previous = NULL;
+	entry->next = *list;
+	if (*list != NULL)
+		(*list)->previous = entry;
+	*list = entry;
 	pool->count++;
 	return (int)(entry - pool->entries);
 }
@@ -118,9 +133,8 @@ void pool_check_time(struct pool *pool, int64_t now)
 	for (size_t i = 0; pool->count > 0 && i < POOL_SIZE; i++) {
 		struct pool_entry *entry = &pool->entries[i];
 
-		if (entry->side.fd < 0 || now - POOL_IDLE_TIME < entry->since)
-			continue;
-		close_entry(pool, entry);
+		if (entry->side.fd >= 0 && is_over(entry, now))
+			close_entry(pool, entry);
 	}
 }
 

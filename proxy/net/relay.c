@@ -8,11 +8,13 @@
  */
 #include "proxy/net/relay.h"
 
+#include "proxy/net/limit.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 
-/* Milliseconds that a connection may be idle. */
-#define IDLE_TIMEOUT (3600 * 1000)
+/* Milliseconds: what is due within them would wait too long for the look once a second. */
+#define SOON 1000
 
 /* Milliseconds of silence after which the kernel is asked to probe; short connections are spared the system call. */
 #define KEEPALIVE_AFTER (60 * 1000)
@@ -141,6 +143,34 @@ static void settle(struct connection *connection, struct connection_context *con
 	pass_end_on(client, upstream);
 }
 
+/* Asks to be woken, where idleness or age will be due soon. What has been asked for cannot be taken back. */
+static void wake(struct connection *connection, struct connection_context *context, int64_t idle_time, int64_t duration)
+{
+	int64_t due = LIMIT_NEVER;
+
+	if (idle_time < context->now - connection->active + SOON)
+		due = connection->active + idle_time;
+	if (duration < context->now - connection->began + SOON && connection->began + duration < due)
+		due = connection->began + duration;
+	if (due == LIMIT_NEVER || (connection->due > context->now && connection->due <= due))
+		return;
+	connection->due = due;
+	connection_wake(connection, context, due);
+}
+
+static void check_limits(struct connection *connection, struct connection_context *context)
+{
+	int64_t idle_time = limit_tcp_idle_time(connection->cluster);
+	int64_t duration = limit_duration(connection->cluster);
+
+	if (context->now - connection->began >= duration)
+		connection_end(connection, context, FACTS_END_DURATION);
+	else if (context->now - connection->active >= idle_time)
+		connection_end(connection, context, FACTS_END_PLAIN);
+	else
+		wake(connection, context, idle_time, duration);
+}
+
 void relay_start(struct connection *connection, struct connection_context *context)
 {
 	connection->facts.has_upstream_local = true;
@@ -152,9 +182,13 @@ void relay_start(struct connection *connection, struct connection_context *conte
 	/* The client has mostly spoken by now, and epoll would say so only after the next wait. */
 	connection->client.readable = true;
 	move(connection, context, false);
+	if (connection->state != CONNECTION_RELAYING)
+		return;
 	/* There was nothing to send, and the server may be the one who speaks first. */
-	if (connection->state == CONNECTION_RELAYING && !connection->upstream.was_written)
+	if (!connection->upstream.was_written)
 		side_set_acknowledging(&connection->upstream, true);
+	if (connection->cluster != NULL)
+		check_limits(connection, context);
 }
 
 void relay_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events)
@@ -179,21 +213,18 @@ static void keep_alive(struct connection *connection, int64_t silence)
 	bool half_closed = connection->client.read_ended || connection->upstream.read_ended;
 
 	if (silence >= KEEPALIVE_AFTER && !connection->keeps_alive) {
-		side_keep_alive(&connection->upstream, 0);
+		side_keep_alive(&connection->upstream, 0, 0, 0);
 		connection->keeps_alive = true;
 	}
 	if (half_closed && silence >= HALF_CLOSED_PROBE * 1000 && !connection->keeps_half) {
-		side_keep_alive(&connection->client, HALF_CLOSED_PROBE);
-		side_keep_alive(&connection->upstream, HALF_CLOSED_PROBE);
+		side_keep_alive(&connection->client, HALF_CLOSED_PROBE, HALF_CLOSED_PROBE, 0);
+		side_keep_alive(&connection->upstream, HALF_CLOSED_PROBE, HALF_CLOSED_PROBE, 0);
 		connection->keeps_half = true;
 	}
 }
 
 void relay_check_time(struct connection *connection, struct connection_context *context)
 {
-	int64_t silence = context->now - connection->active;
-
-	keep_alive(connection, silence);
-	if (silence >= IDLE_TIMEOUT)
-		connection_end(connection, context, FACTS_END_PLAIN);
+	keep_alive(connection, context->now - connection->active);
+	check_limits(connection, context);
 }

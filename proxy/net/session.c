@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes are read into the worker's buffer and given to the exchange, which answers with pieces to be written and with
- * events. All pieces are written, or kept with their side, before anything else is read. A side that owes bytes holds up
- * the one that they come from.
+ * The exchange is given what was read (session_read.c), and answers with pieces to be written and with events. All
+ * pieces are written, or kept with their side, before anything else is read.
  *
  * While a request is under way the client is not read; its end then is noticed later, and a reset at once.
  */
 #include "proxy/net/session.h"
 
-#include "proxy/http/date.h"
-#include "proxy/net/upstream.h"
-
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 /* Milliseconds that a connection may be idle. */
@@ -23,19 +17,14 @@
 /* Milliseconds that a client has, at the end, to read what was written and to close. */
 #define LINGER 1000
 
-/* Full buffers that one event may move. */
-#define READ_BUDGET 4
-
 static_assert(sizeof(struct session) <= SESSION_SIZE_MAX, "an idle session is small");
-
-static void handle(struct connection *connection, struct connection_context *context, enum http_event event);
 
 static bool is_alive(const struct connection *connection)
 {
 	return connection->state == CONNECTION_HTTP;
 }
 
-static void end(struct connection *connection, struct connection_context *context, enum facts_end how, bool reset)
+void session_end(struct connection *connection, struct connection_context *context, enum facts_end how, bool reset)
 {
 	connection->silent = connection->session->has_line;
 	/* Somebody else's next request may want it. */
@@ -47,15 +36,14 @@ static void end(struct connection *connection, struct connection_context *contex
 		connection_end(connection, context, how);
 }
 
-/* The client is gone: what was under way has its line. */
-static void lose_client(struct connection *connection, struct connection_context *context)
+void session_lose_client(struct connection *connection, struct connection_context *context)
 {
 	enum http_event event = http_exchange_abort(&connection->session->exchange);
 
 	if (event == HTTP_EVENT_END)
 		session_finish_request(connection, context);
 	if (is_alive(connection))
-		end(connection, context, FACTS_END_PLAIN, true);
+		session_end(connection, context, FACTS_END_PLAIN, true);
 }
 
 /* --- writing */
@@ -68,7 +56,7 @@ static void flush_side(struct connection *connection, struct connection_context 
 
 	if (pieces->count == 0 || side->fd < 0)
 		return;
-	rc = upstream && connection->session->tls != NULL ? session_write_tls(connection, context, pieces)
+	rc = upstream && connection->session->link.tls != NULL ? session_write_tls(connection, context, pieces)
 							   : side_write_pieces(side, pieces->items, pieces->count);
 	pieces->count = 0;
 	pieces->size = 0;
@@ -80,7 +68,7 @@ static void flush_side(struct connection *connection, struct connection_context 
 		/* What it has to say about that is read next. */
 		side->readable = true;
 	else
-		lose_client(connection, context);
+		session_lose_client(connection, context);
 }
 
 static void flush(struct connection *connection, struct connection_context *context)
@@ -93,16 +81,14 @@ static void flush(struct connection *connection, struct connection_context *cont
 	http_io_reset(context->io);
 	if (!is_alive(connection) || session->request == NULL || !http_exchange_has_request(&session->exchange))
 		return;
-	/* Both clocks start when the whole request is there, and has gone. */
-	if (session->whole_at == 0) {
-		session->whole_at = context->now;
-		if (session->request->decision.timeout > 0) {
-			session->deadline = context->now + session->request->decision.timeout / 1000000;
-			connection_wake(connection, context, session->deadline);
-		}
-	}
-	if (session->sent_at == 0 && session->is_attached && connection->upstream.pending_size == 0)
-		session->sent_at = context->now;
+	/* The route's clock, and the service's, start when the whole request is there. */
+	if (session->whole_at != 0)
+		return;
+	session->whole_at = context->now;
+	if (session->request->decision.timeout <= 0)
+		return;
+	session->deadline = context->now + session->request->decision.timeout / 1000000;
+	connection_wake(connection, context, session->deadline);
 }
 
 /* --- events of the exchange */
@@ -133,7 +119,7 @@ static enum http_event step(struct connection *connection, struct connection_con
 		finish(connection, context);
 		return HTTP_EVENT_NONE;
 	case HTTP_EVENT_NO_MEMORY:
-		end(connection, context, FACTS_END_MEMORY, true);
+		session_end(connection, context, FACTS_END_MEMORY, true);
 		return HTTP_EVENT_NONE;
 	case HTTP_EVENT_NONE:
 		break;
@@ -141,15 +127,13 @@ static enum http_event step(struct connection *connection, struct connection_con
 	return HTTP_EVENT_NONE;
 }
 
-/* Does what follows from an event. What is to be written stays in the pieces. */
-static void follow(struct connection *connection, struct connection_context *context, enum http_event event)
+void session_follow(struct connection *connection, struct connection_context *context, enum http_event event)
 {
 	while (event != HTTP_EVENT_NONE && is_alive(connection))
 		event = step(connection, context, event);
 }
 
-/* Writes what there is. Of a connection that has ended it is forgotten: the pieces are the next one's, too. */
-static void write_out(struct connection *connection, struct connection_context *context)
+void session_write_out(struct connection *connection, struct connection_context *context)
 {
 	if (is_alive(connection))
 		flush(connection, context);
@@ -157,234 +141,13 @@ static void write_out(struct connection *connection, struct connection_context *
 		http_io_reset(context->io);
 }
 
-static void handle(struct connection *connection, struct connection_context *context, enum http_event event)
+void session_handle(struct connection *connection, struct connection_context *context, enum http_event event)
 {
-	follow(connection, context, event);
-	write_out(connection, context);
+	session_follow(connection, context, event);
+	session_write_out(connection, context);
 }
 
-/* --- reading the client */
-
-static int keep_left(struct session *session, const char *data, size_t size)
-{
-	char *left = NULL;
-
-	if (size > 0) {
-		left = malloc(size);
-		if (left == NULL)
-			return -ENOMEM;
-		memcpy(left, data, size);
-	}
-	free(session->left);
-	session->left = left;
-	session->left_size = size;
-	return 0;
-}
-
-/* A head and what of its body came with it go out in one write; so it is the other way, too. */
-static void feed_client(struct connection *connection, struct connection_context *context, const char *data, size_t size)
-{
-	struct session *session = connection->session;
-
-	while (size > 0 && is_alive(connection)) {
-		size_t taken = 0;
-		enum http_event event;
-
-		if (session->began == 0) {
-			session->began = context->now;
-			session->started = context->real_now;
-		}
-		event = http_exchange_feed_client(&session->exchange, context->io, data, size, &taken);
-		follow(connection, context, event);
-		if (!http_io_has_room(context->io))
-			write_out(connection, context);
-		data += taken;
-		size -= taken;
-		if (taken == 0 && event == HTTP_EVENT_NONE)
-			break;
-	}
-	write_out(connection, context);
-	if (is_alive(connection) && keep_left(session, data, size) < 0)
-		end(connection, context, FACTS_END_MEMORY, true);
-}
-
-/* Takes up what was left, in memory of its own while it is fed. */
-static void feed_left(struct connection *connection, struct connection_context *context)
-{
-	struct session *session = connection->session;
-	char *left = session->left;
-	size_t size = session->left_size;
-
-	session->left = NULL;
-	session->left_size = 0;
-	feed_client(connection, context, left, size);
-	free(left);
-}
-
-static bool can_read_client(const struct connection *connection)
-{
-	return connection->client.pending_size == 0 && connection->upstream.pending_size == 0 &&
-	       http_exchange_reads(&connection->session->exchange);
-}
-
-static void end_of_client(struct connection *connection, struct connection_context *context)
-{
-	struct session *session = connection->session;
-
-	/* Of a tunnel, both ends are there now, and the upstream's was the first. */
-	if (http_exchange_is_tunnel(&session->exchange) && connection->upstream.read_ended) {
-		handle(connection, context, http_exchange_end_upstream(&session->exchange, context->io, false));
-		return;
-	}
-	handle(connection, context, http_exchange_end_client(&session->exchange, context->io));
-	if (!is_alive(connection))
-		return;
-	if (http_exchange_is_tunnel(&session->exchange))
-		side_end(&connection->upstream);
-	else if (http_exchange_outcome(&session->exchange) == NULL)
-		session->is_ending = true;
-}
-
-/* Reads once. Returns whether there was anything to do. */
-static bool read_client(struct connection *connection, struct connection_context *context)
-{
-	struct side *client = &connection->client;
-	ssize_t n;
-
-	if (!can_read_client(connection))
-		return false;
-	if (connection->session->left_size > 0) {
-		size_t before = connection->session->left_size;
-
-		feed_left(connection, context);
-		return is_alive(connection) && connection->session->left_size < before;
-	}
-	if (!client->readable || client->read_ended)
-		return false;
-	n = side_read(client, context->buffer, context->buffer_size);
-	if (n == -EAGAIN)
-		return false;
-	connection->active = context->now;
-	if (n < 0)
-		lose_client(connection, context);
-	else if (n > 0)
-		feed_client(connection, context, (const char *)context->buffer, (size_t)n);
-	if (is_alive(connection) && client->read_ended)
-		end_of_client(connection, context);
-	return is_alive(connection);
-}
-
-/* --- reading the upstream */
-
-static void feed_upstream(struct connection *connection, struct connection_context *context, const char *data, size_t size)
-{
-	struct session *session = connection->session;
-
-	while (size > 0 && is_alive(connection) && session->is_attached) {
-		size_t taken = 0;
-		enum http_event event = http_exchange_feed_upstream(&session->exchange, context->io, data, size, &taken);
-
-		follow(connection, context, event);
-		if (!http_io_has_room(context->io))
-			write_out(connection, context);
-		data += taken;
-		size -= taken;
-		if (taken == 0 && event == HTTP_EVENT_NONE)
-			break;
-	}
-	write_out(connection, context);
-	/* Nobody has asked for it: what comes next on this connection cannot be trusted either. */
-	if (size > 0 && is_alive(connection) && session->is_attached)
-		session_detach(connection, context, false);
-}
-
-/* Bytes of a server that is spoken to in TLS. */
-static void feed_tls(struct connection *connection, struct connection_context *context, size_t size)
-{
-	enum http_event event = HTTP_EVENT_NONE;
-	size_t plain = 0;
-
-	session_read_tls(connection, context, context->buffer, size, &plain, &event);
-	handle(connection, context, event);
-	if (is_alive(connection) && connection->session->tls != NULL)
-		feed_upstream(connection, context, (const char *)context->plain, plain);
-}
-
-static void end_of_upstream(struct connection *connection, struct connection_context *context, bool reset)
-{
-	struct session *session = connection->session;
-
-	if (http_exchange_is_tunnel(&session->exchange) && !reset && !connection->client.read_ended) {
-		side_end(&connection->client);
-		return;
-	}
-	if (http_exchange_outcome(&session->exchange) == NULL)
-		session_detach(connection, context, false);
-	else
-		handle(connection, context, http_exchange_end_upstream(&session->exchange, context->io, reset));
-}
-
-static bool read_upstream(struct connection *connection, struct connection_context *context)
-{
-	const struct session *session = connection->session;
-	struct side *upstream = &connection->upstream;
-	bool is_there = upstream->fd >= 0 && (!session->is_connecting || session->tls != NULL);
-	ssize_t n;
-
-	if (!is_there || !upstream->readable || upstream->read_ended || connection->client.pending_size > 0)
-		return false;
-	n = side_read(upstream, context->buffer, context->buffer_size);
-	if (n == -EAGAIN)
-		return false;
-	connection->active = context->now;
-	if (n > 0 && session->tls != NULL)
-		feed_tls(connection, context, (size_t)n);
-	else if (n > 0)
-		feed_upstream(connection, context, (const char *)context->buffer, (size_t)n);
-	if (!is_alive(connection) || upstream->fd < 0 || (n > 0 && !upstream->read_ended))
-		return is_alive(connection);
-	if (session->is_connecting)
-		handle(connection, context,
-			session_take_failure(connection, context, HTTP_FAILURE_CONNECT, n < 0 ? (int)-n : ECONNRESET));
-	else
-		end_of_upstream(connection, context,
-			n < 0 || (session->tls != NULL && tls_stream_state(session->tls) == TLS_FAILED));
-	return is_alive(connection);
-}
-
-/* --- all of it */
-
-/* What follows from how things are now. */
-static void settle(struct connection *connection, struct connection_context *context)
-{
-	struct session *session = connection->session;
-
-	if (!session->is_ending || connection->client.pending_size > 0)
-		return;
-	side_end(&connection->client);
-	if (connection->client.read_ended)
-		end(connection, context, FACTS_END_PLAIN, false);
-}
-
-static void pump(struct connection *connection, struct connection_context *context)
-{
-	bool more = true;
-
-	for (int i = 0; more && i < 2 * READ_BUDGET; i++) {
-		more = read_upstream(connection, context);
-		if (is_alive(connection))
-			more |= read_client(connection, context);
-		if (!is_alive(connection))
-			return;
-	}
-	/* The others' turn; what is readable is told once more. */
-	if (more) {
-		(void)connection_watch(connection, context, false, connection->client.watched);
-		if (connection->session->is_attached)
-			(void)connection_watch(connection, context, true, connection->upstream.watched);
-	}
-	settle(connection, context);
-}
+/* --- what happens to it */
 
 void session_start(struct connection *connection, struct connection_context *context)
 {
@@ -396,7 +159,7 @@ void session_start(struct connection *connection, struct connection_context *con
 	}
 	connection->session->deadline = connection->session->try_deadline = INT64_MAX;
 	connection->client.readable = true;
-	pump(connection, context);
+	session_pump(connection, context);
 }
 
 static bool write_pending(struct connection *connection, struct connection_context *context, bool upstream)
@@ -412,24 +175,24 @@ static bool write_pending(struct connection *connection, struct connection_conte
 	if (upstream)
 		side->readable = true;
 	else
-		lose_client(connection, context);
+		session_lose_client(connection, context);
 	return is_alive(connection);
 }
 
 void session_event(struct connection *connection, struct connection_context *context, bool upstream, uint32_t events)
 {
 	if (!upstream && (events & EPOLLERR) != 0) {
-		lose_client(connection, context);
+		session_lose_client(connection, context);
 		return;
 	}
-	if (upstream && connection->session->is_connecting && connection->session->tls == NULL) {
-		handle(connection, context, session_connected(connection, context, events));
+	if (upstream && connection->session->is_connecting && connection->session->link.tls == NULL) {
+		session_handle(connection, context, session_connected(connection, context, events));
 		if (!is_alive(connection))
 			return;
 	} else if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0 && !write_pending(connection, context, upstream)) {
 		return;
 	}
-	pump(connection, context);
+	session_pump(connection, context);
 }
 
 void session_resolved(struct connection *connection, struct connection_context *context)
@@ -437,9 +200,9 @@ void session_resolved(struct connection *connection, struct connection_context *
 	if (!connection->session->is_waiting)
 		return;
 	connection->session->is_waiting = false;
-	handle(connection, context, session_try(connection, context));
+	session_handle(connection, context, session_try(connection, context));
 	if (is_alive(connection))
-		pump(connection, context);
+		session_pump(connection, context);
 }
 
 /* --- time, and the end */
@@ -460,7 +223,7 @@ static enum http_event look_at_the_clock(struct connection *connection, struct c
 	}
 	if (context->now >= session->try_deadline && !http_exchange_has_response(&session->exchange))
 		return session_end_try(connection, context);
-	return HTTP_EVENT_NONE;
+	return session->request != NULL ? session_take_turn(connection, context) : HTTP_EVENT_NONE;
 }
 
 void session_check_time(struct connection *connection, struct connection_context *context)
@@ -469,23 +232,24 @@ void session_check_time(struct connection *connection, struct connection_context
 	bool is_idle = session->began == 0;
 
 	if (session->is_ending && context->now >= session->ends_at) {
-		end(connection, context, FACTS_END_PLAIN, false);
+		session_end(connection, context, FACTS_END_PLAIN, false);
 		return;
 	}
 	if (is_idle && (context->draining || context->now - connection->active >= IDLE_TIMEOUT)) {
-		end(connection, context, FACTS_END_PLAIN, false);
+		session_end(connection, context, FACTS_END_PLAIN, false);
 		return;
 	}
-	handle(connection, context, look_at_the_clock(connection, context));
+	session_check_idle(connection, context);
+	session_handle(connection, context, look_at_the_clock(connection, context));
 	if (is_alive(connection))
-		pump(connection, context);
+		session_pump(connection, context);
 }
 
 void session_abort(struct connection *connection, struct connection_context *context)
 {
 	if (http_exchange_abort(&connection->session->exchange) == HTTP_EVENT_END)
 		session_finish_request(connection, context);
-	end(connection, context, FACTS_END_DRAIN, true);
+	session_end(connection, context, FACTS_END_DRAIN, true);
 }
 
 void session_free(struct connection *connection)
@@ -495,8 +259,8 @@ void session_free(struct connection *connection)
 	if (session == NULL)
 		return;
 	http_exchange_free(&session->exchange);
-	tls_stream_free(session->tls);
 	session_free_request(session);
+	link_close(&session->link);
 	free(session->left);
 	free(session);
 	connection->session = NULL;

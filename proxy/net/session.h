@@ -3,9 +3,11 @@
  * HTTP on a client's connection: requests one after the other, each decided for itself, and the upstream connections that
  * carry them.
  *
- *     session.c          bytes between the sockets and the exchange, and the end
+ *     session.c          what happens to it, what is written, and the end
+ *     session_read.c     what is read
  *     session_request.c  what becomes of a request: decision, answer, line
- *     session_try.c      attempts: an upstream, its failure, another one
+ *     session_try.c      attempts: what comes of one, and whether there is another
+ *     session_upstream.c the upstream's connection of an attempt: a used one, a new one, or the wait for one
  *     session_tls.c      an upstream that is spoken to in TLS
  */
 #ifndef WEIR_PROXY_SESSION_H
@@ -13,13 +15,11 @@
 
 #include "proxy/http/exchange.h"
 #include "proxy/net/connection.h"
+#include "proxy/net/queue.h"
 #include "proxy/policy/decide.h"
 
 /* Bytes that an idle session takes. */
-#define SESSION_SIZE_MAX 216u
-
-/* Bytes of a reason why connecting failed. */
-#define SESSION_REASON_SIZE 128
+#define SESSION_SIZE_MAX 248u
 
 enum session_pause { SESSION_GOES_ON, SESSION_DELAYED, SESSION_BACKS_OFF };
 
@@ -30,7 +30,9 @@ struct session_request {
 	struct http_forward route;
 	struct http_operation *operations; /* owned */
 	char *text;                        /* owned: what a rewrite or a redirect makes */
-	char reason[SESSION_REASON_SIZE];  /* why connecting failed */
+	struct circuit_share share;        /* what it has of its cluster's circuit, but for a connection */
+	struct queue_waiter waiter;        /* for a connection, with which session_take_turn() goes on */
+	char reason[QUEUE_REASON_SIZE];    /* why connecting failed */
 };
 
 /* What a connection keeps between two requests is as little as it can be: thousands are idle. */
@@ -46,7 +48,6 @@ struct session {
 	int64_t began;      /* monotonic milliseconds: its first byte; 0: there is none */
 	int64_t started;    /* the same of real time */
 	int64_t whole_at;   /* all of it had come; 0: not yet */
-	int64_t sent_at;    /* and was sent; 0: not yet */
 	int64_t deadline;   /* of the route's timeout; INT64_MAX: none */
 	enum session_pause pause;
 	int64_t pause_until;
@@ -60,8 +61,7 @@ struct session {
 	int64_t try_deadline; /* per-try timeout, or of connecting; INT64_MAX: none */
 	/* the upstream's connection, which stays for the next request */
 	bool is_attached;
-	struct tls_stream *tls; /* owned; NULL: it is spoken to in the clear */
-	struct pool_key key;
+	struct link link;
 };
 
 /* Begins: the client's bytes are still in its socket. */
@@ -82,7 +82,27 @@ void session_abort(struct connection *connection, struct connection_context *con
 /* Frees it, if there is one; the connection is ending. */
 void session_free(struct connection *connection);
 
-/* --- for the files above alone; they return the exchange's next event */
+/* --- for the files above alone */
+
+/* session.c: does what follows from an event. What is to be written stays in the pieces. */
+void session_follow(struct connection *connection, struct connection_context *context, enum http_event event);
+
+/* session.c: writes them. Of a connection that has ended they are forgotten: the pieces are the next one's, too. */
+void session_write_out(struct connection *connection, struct connection_context *context);
+
+/* session.c: both. */
+void session_handle(struct connection *connection, struct connection_context *context, enum http_event event);
+
+/* session.c: the client is gone: what was under way has its line. */
+void session_lose_client(struct connection *connection, struct connection_context *context);
+
+/* session.c: ends the client's connection, in good order or with a reset. */
+void session_end(struct connection *connection, struct connection_context *context, enum facts_end how, bool reset);
+
+/* session_read.c: reads what there is, as long as somebody takes it. */
+void session_pump(struct connection *connection, struct connection_context *context);
+
+/* --- the same; these return the exchange's next event */
 
 /* session_request.c: a request is there. */
 enum http_event session_take_request(struct connection *connection, struct connection_context *context);
@@ -115,14 +135,26 @@ enum http_event session_take_response(struct connection *connection, struct conn
 enum http_event session_take_failure(struct connection *connection, struct connection_context *context,
 	enum http_failure failure, int code);
 
-/* session_try.c: the upstream's socket has connected, or not. */
+/* session_upstream.c: gets a connection to facts.upstream, at once, or by and by. */
+enum http_event session_get_connection(struct connection *connection, struct connection_context *context);
+
+/* session_upstream.c: it may be the request's turn, which has been waiting for a connection. */
+enum http_event session_take_turn(struct connection *connection, struct connection_context *context);
+
+/* session_upstream.c: the upstream's socket has connected, or not. */
 enum http_event session_connected(struct connection *connection, struct connection_context *context, uint32_t events);
 
-/* session_try.c: lets go of the upstream's connection; into the pool if it is reusable. */
+/* session_upstream.c: the upstream's connection can be used. */
+enum http_event session_use(struct connection *connection, struct connection_context *context, bool reused);
+
+/* session_upstream.c: lets go of the upstream's connection; into the pool if it is reusable. */
 void session_detach(struct connection *connection, struct connection_context *context, bool reusable);
 
-/* session_try.c: the upstream's connection can be used. */
-enum http_event session_use(struct connection *connection, struct connection_context *context, bool reused);
+/* session_upstream.c: the same, where somebody else may be waiting for it. */
+void session_hand_on(struct connection *connection, struct connection_context *context);
+
+/* session_upstream.c: lets go of one that has been idle for too long. */
+void session_check_idle(struct connection *connection, struct connection_context *context);
 
 /* session_tls.c: whether the cluster wants TLS. */
 bool session_wants_tls(const struct session *session);

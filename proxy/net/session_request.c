@@ -221,6 +221,8 @@ static enum http_event route(struct connection *connection, struct connection_co
 	char operation[POLICY_OPERATION_SIZE];
 	enum http_event event;
 
+	circuit_join(&session->request->share,
+		configuration_find_circuit(session->request->configuration, session->request->decision.cluster));
 	if (make_route(session->request, facts, operation) < 0)
 		return HTTP_EVENT_NO_MEMORY;
 	if (context->io->request.authority.data == NULL && session->request->route.authority.data == NULL) {
@@ -278,6 +280,8 @@ void session_free_request(struct session *session)
 
 	if (request == NULL)
 		return;
+	queue_leave(&request->waiter);
+	circuit_leave(&request->share);
 	free(request->operations);
 	free(request->text);
 	configuration_unref(request->configuration);
@@ -296,7 +300,7 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	session->tries = 0;
 	session->was_asked = session->is_unjudged = false;
 	session->deadline = session->try_deadline = INT64_MAX;
-	session->whole_at = session->sent_at = 0;
+	session->whole_at = 0;
 	connection->facts.has_upstream = connection->facts.has_upstream_local = connection->facts.is_mismatch = false;
 	if (!take_random(context))
 		return HTTP_EVENT_NO_MEMORY;
@@ -389,7 +393,7 @@ void session_finish_request(struct connection *connection, struct connection_con
 	}
 	/* A name's answer may come after the request's time is over. */
 	upstream_forget_lookup(connection, context);
-	if (!reusable)
+	if (!reusable || !link_is_usable(&session->link, context->now))
 		session_detach(connection, context, false);
 	http_exchange_next(&session->exchange);
 	session_free_request(session);

@@ -64,7 +64,7 @@ enum http_event session_start_tls(struct connection *connection, struct connecti
 	if (tls == NULL)
 		return fail(connection, context, "TLS_error:_its_files_cannot_be_read");
 	find_name(session, name);
-	if (tls_stream_new(tls, name, &session->tls) < 0)
+	if (tls_stream_new(tls, name, &session->link.tls) < 0)
 		return HTTP_EVENT_NO_MEMORY;
 	session_read_tls(connection, context, NULL, 0, &none, &event);
 	return event;
@@ -77,12 +77,12 @@ void session_read_tls(struct connection *connection, struct connection_context *
 	struct tls_input input = {.data = data, .size = size};
 	struct tls_output plain = {.data = context->plain, .capacity = context->tls_size};
 	struct tls_output wire = {.data = context->wire, .capacity = context->tls_size};
-	enum tls_state state = tls_stream_feed(session->tls, &input, &plain, &wire);
+	enum tls_state state = tls_stream_feed(session->link.tls, &input, &plain, &wire);
 	int rc = write_wire(connection, context, &wire);
 
 	*ret_size = plain.size;
 	if (state == TLS_FAILED && session->is_connecting)
-		*ret_event = fail(connection, context, tls_stream_failure(session->tls));
+		*ret_event = fail(connection, context, tls_stream_failure(session->link.tls));
 	else if (rc < 0)
 		connection->upstream.readable = true;
 	else if (session->is_connecting && state != TLS_HANDSHAKE)
@@ -104,7 +104,7 @@ int session_write_tls(struct connection *connection, struct connection_context *
 			struct tls_output wire = {.data = context->wire, .capacity = context->tls_size};
 			size_t before = plain.size;
 
-			if (tls_stream_write(session->tls, &plain, &wire) == TLS_FAILED || plain.size == before)
+			if (tls_stream_write(session->link.tls, &plain, &wire) == TLS_FAILED || plain.size == before)
 				return -EPIPE;
 			rc = write_wire(connection, context, &wire);
 		}

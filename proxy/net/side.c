@@ -175,15 +175,17 @@ void side_set_acknowledging(const struct side *side, bool at_once)
 	(void)setsockopt(side->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
-void side_keep_alive(const struct side *side, int seconds)
+void side_keep_alive(const struct side *side, int seconds, int interval, int probes)
 {
 	int on = 1;
 
 	(void)setsockopt(side->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	if (seconds == 0)
-		return;
-	(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-	(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+	if (seconds > 0)
+		(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+	if (interval > 0)
+		(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+	if (probes > 0)
+		(void)setsockopt(side->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 void side_reset(const struct side *side)

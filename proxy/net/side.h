@@ -61,16 +61,16 @@ ssize_t side_write_pending(struct side *side);
 void side_end(struct side *side);
 
 /*
- * Whether a connecting socket acknowledges the handshake's last packet but one at once, or with the first bytes. Switched
- * on later, what has been held back goes out.
+ * Whether a connecting socket acknowledges the handshake's last packet but one at once, or with the first bytes.
+ * Switched on later, what has been held back goes out.
  */
 void side_set_acknowledging(const struct side *side, bool at_once);
 
 /*
- * Lets the kernel probe the peer after a silence, and on until it is known to be gone: of `seconds`, or with 0 of as long
- * as the kernel is set to.
+ * Lets the kernel probe the peer after a silence of so many seconds, and then at an interval, until it is known to be
+ * gone, which it is when so many probes went unanswered. Zeros are what the kernel is set to.
  */
-void side_keep_alive(const struct side *side, int seconds);
+void side_keep_alive(const struct side *side, int seconds, int interval, int probes);
 
 /* Makes side_close() send a reset, not an orderly end. */
 void side_reset(const struct side *side);

@@ -7,7 +7,7 @@
  *     the admin socket, which no network reaches:
  *                  POST /quitquitquit       drain and exit (POST /drain is the same)
  *                  GET /config_dump         what is in force, as JSON
- *                  GET /clusters            each cluster's addresses
+ *                  GET /clusters            each cluster's addresses, and its limits
  *                  POST /logging?level=L    off, warning or info
  *                  and both of the above
  *

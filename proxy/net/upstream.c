@@ -2,6 +2,7 @@
 #include "proxy/net/upstream.h"
 
 #include "proxy/net/destination.h"
+#include "proxy/net/limit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ int upstream_connect(struct connection *connection, const struct connection_cont
 	if (fd < 0)
 		return fd;
 	connection->upstream = (struct side){.fd = fd};
+	connection->keeps_alive = limit_keep_alive(connection->cluster, &connection->upstream);
 	/* The handshake's last packet may wait for the first bytes, which mostly are there already: see relay_start(). */
 	side_set_acknowledging(&connection->upstream, false);
 	if (connect(fd, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS)

@@ -422,6 +422,7 @@ int worker_init(struct worker *worker, const struct worker_options *options, siz
 	worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (buffer == MAP_FAILED || context->epoll < 0 || worker->wake < 0)
 		return error_set_errno(e, errno, "cannot set up a worker");
+	context->queues.timers = &context->timers;
 	context->buffer = buffer;
 	context->buffer_size = WORKER_BUFFER_SIZE;
 	look_at_the_clock(context);
@@ -461,8 +462,8 @@ void worker_free(struct worker *worker)
 			(void)close(worker->upstreams[i]);
 	}
 	table_free(&worker->table);
-	timers_free(&worker->context.timers);
 	pool_free(&worker->context.pool);
+	timers_free(&worker->context.timers);
 	configuration_unref(worker->context.configuration);
 	if (worker->has_resolved)
 		resolver_client_free(&worker->resolved);

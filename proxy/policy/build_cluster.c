@@ -147,6 +147,8 @@ static int list_cluster(struct builder *b, struct policy_cluster *cluster)
 		return -ENOMEM;
 	policy->clusters = clusters;
 	policy->clusters[policy->cluster_count++] = cluster;
+	if (destination_pool_is_limited(cluster->traffic.pool))
+		cluster->circuit = ++policy->circuit_count;
 	return 0;
 }
 

@@ -61,6 +61,12 @@ static void new_tls(struct reader *r, const struct node *node, void *target)
 
 /* --- connection pools */
 
+static void check_limit(struct reader *r, const char *field, const struct number *number)
+{
+	if (number->is_set && number->value < 0)
+		reader_error(r, field, "must not be negative");
+}
+
 static void read_keepalive(struct reader *r, const struct node *node, void *target)
 {
 	static const struct reader_field fields[] = {
@@ -72,14 +78,9 @@ static void read_keepalive(struct reader *r, const struct node *node, void *targ
 
 	pool->keepalive = true;
 	reader_object(r, node, fields, FIELD_COUNT(fields), pool);
+	check_limit(r, "probes", &pool->keepalive_probes);
 	check_duration(r, "time", &pool->keepalive_time);
 	check_duration(r, "interval", &pool->keepalive_interval);
-}
-
-static void check_limit(struct reader *r, const char *field, const struct number *number)
-{
-	if (number->is_set && number->value < 0)
-		reader_error(r, field, "must not be negative");
 }
 
 static void read_tcp_pool(struct reader *r, const struct node *node, void *target)
@@ -246,6 +247,12 @@ void destination_rule_read(struct reader *r, const struct node *node, void *targ
 }
 
 /* --- use */
+
+bool destination_pool_is_limited(const struct destination_pool *pool)
+{
+	return pool != NULL && (pool->max_connections.value > 0 || pool->max_pending_requests.value > 0 ||
+				       pool->max_requests.value > 0 || pool->max_retries.value > 0);
+}
 
 const struct destination_subset *destination_rule_subset(const struct destination_rule *rule, const char *name)
 {

@@ -17,7 +17,7 @@ struct destination_tls {
 	bool insecure_skip_verify;
 };
 
-/* Limits that are not set are not there. */
+/* Limits that are not set, or zero, are not there. */
 struct destination_pool {
 	struct number max_connections;
 	struct duration connect_timeout;
@@ -71,6 +71,9 @@ void destination_rule_read(struct reader *r, const struct node *node, void *targ
 
 /* The subset of a name, or NULL. */
 const struct destination_subset *destination_rule_subset(const struct destination_rule *rule, const char *name);
+
+/* Whether a pool (NULL: none) limits what all connections of a destination have in common. */
+bool destination_pool_is_limited(const struct destination_pool *pool);
 
 /* What holds for a port of the host, and of the subset if there is one (NULL: none). */
 struct traffic_policy destination_rule_policy(const struct destination_rule *rule, const struct destination_subset *subset,

@@ -27,7 +27,7 @@ struct policy_endpoint {
 };
 
 /* Bytes of a cluster, and of its place in an index: there are tens of thousands of them. */
-#define POLICY_CLUSTER_SIZE_MAX 72u
+#define POLICY_CLUSTER_SIZE_MAX 80u
 #define POLICY_HOST_SIZE_MAX 16u
 
 /* A host's port, as a ServiceEntry declares it. */
@@ -45,6 +45,7 @@ struct policy_cluster {
 	enum service_protocol protocol : 6;
 	bool is_by_name : 1; /* HTTP/2 finds it by its host in policy.http: it is not in policy.http_names, too */
 	enum service_resolution resolution;
+	uint32_t circuit; /* which of the clusters that have limits for all their connections, from 1; 0: it has none */
 };
 
 /* One destination of a route. */
@@ -108,6 +109,7 @@ struct policy {
 	size_t resolve_count;
 	struct policy_cluster **clusters; /* all of them, by age */
 	size_t cluster_count;
+	uint32_t circuit_count; /* of them have limits */
 	uint8_t *ports[256]; /* enum policy_port, or-ed: by the port's high byte, and then by its low one; NULL: none */
 	_Atomic unsigned references;
 };

@@ -31,6 +31,13 @@ ROUTES = f"""  - match: [{{uri: {{prefix: /old}}}}]
     route: [{{destination: {{host: {HOST}}}}}]
   - route: [{{destination: {{host: {HOST}}}}}]
 """
+# A circuit, which has room for all of them.
+LIMITS = f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: pool}}
+spec: {{host: {HOST}, trafficPolicy: {{connectionPool: {{tcp: {{maxConnections: 9}}, http: {{maxRetries: 9}}}}}}}}
+"""
 
 
 def request(path, host=HOST, more=""):
@@ -56,7 +63,7 @@ def test_no_memory(folder):
     report, problems = os.memfd_create("fault"), []
     ends = {"refused to start": 0, "served": 0}
     os.mkdir(f"{folder}/config")
-    for name, text in (("config/a.yaml", service_entry(HOST)), ("config/b.yaml", virtual_service(HOST, ROUTES)),
+    for name, text in (("config/a.yaml", service_entry(HOST)), ("config/b.yaml", virtual_service(HOST, ROUTES)), ("config/c.yaml", LIMITS),
                        ("mesh.yaml", "outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"), ("resolv.conf", "nameserver 10.53.0.53\n")):
         with open(f"{folder}/{name}", "w", encoding="ascii") as file:
             file.write(text)

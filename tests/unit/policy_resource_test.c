@@ -375,6 +375,7 @@ static void destination_rule_errors(void **state)
 		{"  host: h.org\n  trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}\n", "not supported: name a file with caCertificates"},
 		{"  host: h.org\n  trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0s}}}\n", "duration must be greater than 1ms"},
 		{"  host: h.org\n  trafficPolicy: {connectionPool: {tcp: {maxConnections: -1}}}\n", "must not be negative"},
+		{"  host: h.org\n  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {probes: -1}}}}\n", "must not be negative"},
 		{"  host: h.org\n  trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}\n", "port is required in portLevelSettings"},
 		{"  host: h.org\n  subsets: [{labels: {a: b}}]\n", "subset name cannot be empty"},
 		{"  host: h.org\n  subsets: [{name: A_}]\n", "subset name is invalid: A_"},
