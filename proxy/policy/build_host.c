@@ -239,7 +239,6 @@ static int put_tcp(struct builder *b, const struct policy_cluster *cluster)
 		rc = build_streams(b, service->item, BUILD_TCP, cluster->port, host);
 	if (rc < 0)
 		return rc;
-	host->opaque = cluster->protocol != SERVICE_UNSET;
 	return add_by_address(b, &b->policy->addresses, &b->policy->tcp_names, host, true);
 }
 

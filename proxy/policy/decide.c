@@ -28,6 +28,7 @@ struct state {
 	struct policy_decision *decision;
 	char name[NAME_LENGTH_MAX]; /* as hosts are compared */
 	size_t name_length;         /* 0: none */
+	bool by_address;            /* decided by where the application dialled: no name has to be believed */
 	uint64_t random;
 };
 
@@ -97,12 +98,19 @@ static void route_to(struct state *s, const struct policy_cluster *cluster)
 	d->cluster = cluster;
 	d->cluster_name = cluster->name;
 	/* Only where a name was what decided, and the application says where to dial. */
-	if (!d->whole && cluster->resolution == SERVICE_NONE &&
+	if (!s->by_address && cluster->resolution == SERVICE_NONE &&
 		!is_declared_address(cluster->entry, &s->facts->destination.address))
 		d->verify = s->policy->verify;
 }
 
 /* --- connections */
+
+/* By an address; which is all that counts, but where the bytes may be HTTP, which is decided request by request. */
+static void set_by_address(struct state *s, const struct policy_host *host)
+{
+	s->by_address = true;
+	s->decision->whole = host->cluster->protocol != SERVICE_UNSET || s->facts->protocol != POLICY_OPAQUE;
+}
 
 /* Returns false where none of the host's rules is for this connection. */
 static bool route_connection(struct state *s, const struct policy_host *host)
@@ -279,7 +287,7 @@ static bool decide_by_address(struct state *s)
 	/* A port without a protocol is HTTP first, where it is HTTP. */
 	if (host == NULL || (s->facts->protocol == POLICY_HTTP && host->cluster->protocol == SERVICE_UNSET))
 		return false;
-	s->decision->whole = true;
+	set_by_address(s, host);
 	return route_connection(s, host);
 }
 
@@ -291,7 +299,7 @@ static bool decide_by_name(struct state *s)
 
 	if (s->name_length == 0)
 		return false;
-	s->decision->whole = false;
+	s->by_address = s->decision->whole = false;
 	if (s->facts->protocol == POLICY_HTTP) {
 		host = host_index_find(&s->policy->http, s->name, s->name_length, port, probes);
 		if (host != NULL)
@@ -315,7 +323,6 @@ static bool decide_by_resolved(struct state *s)
 
 	if (s->facts->names == NULL || ((owners & POLICY_PORT_TCP) == 0 && !http2))
 		return false;
-	s->decision->whole = true;
 	count = s->facts->names(s->facts->context, &to->address, names, POLICY_NAMES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		const struct policy_host *host = NULL;
@@ -325,7 +332,10 @@ static bool decide_by_resolved(struct state *s)
 			host = host_index_find(&s->policy->http_names, names[i], length, to->port, &s->decision->probes);
 		if (host == NULL)
 			host = host_index_find(&s->policy->tcp_names, names[i], length, to->port, &s->decision->probes);
-		if (host != NULL && route_connection(s, host))
+		if (host == NULL)
+			continue;
+		set_by_address(s, host);
+		if (route_connection(s, host))
 			return true;
 	}
 	return false;
@@ -342,7 +352,7 @@ static bool decide_by_unset_address(struct state *s)
 	host = prefix_index_find(&s->policy->addresses, &to->address, to->port, &s->decision->probes);
 	if (host == NULL)
 		return false;
-	s->decision->whole = true;
+	set_by_address(s, host);
 	return route_connection(s, host);
 }
 
@@ -370,6 +380,7 @@ void policy_decide(const struct policy *policy, const struct policy_facts *facts
 	s.facts = facts;
 	s.decision = ret_decision;
 	s.name_length = 0;
+	s.by_address = false;
 	s.random = facts->random;
 	*ret_decision = (struct policy_decision){.verify = MESH_VERIFY_OFF};
 	set_name(&s);

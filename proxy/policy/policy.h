@@ -83,7 +83,6 @@ struct policy_host {
 	size_t route_count;
 	size_t stream_count;
 	bool has_streams;          /* TLS: only the streams' names count */
-	bool opaque;               /* by address, TCP: whatever is said */
 	const struct subnet *only; /* TLS: only to these ranges; NULL: to any address */
 	size_t only_count;
 };
