@@ -197,9 +197,11 @@ static enum http_event reply(struct connection *connection, struct connection_co
 
 static enum http_event abort_by_fault(struct session *session, struct connection_context *context)
 {
-	const struct http_reply answer = {.status = session->decision.fault_status, .body = HTTP_TEXT("fault filter abort"),
-		.flag = "FI", .details = "fault_filter_abort"};
+	const struct policy_decision *decision = &session->decision;
+	struct http_reply answer = http_reply_fault(decision->fault_status);
 
+	answer.has_grpc_status = decision->fault_grpc_status.is_set;
+	answer.grpc_status = (uint8_t)decision->fault_grpc_status.value;
 	return http_exchange_reply(&session->exchange, context->io, &answer);
 }
 

@@ -21,6 +21,7 @@
 #define STATUS_NO_ROUTE 404
 #define STATUS_NO_BACKEND 500
 #define STATUS_MOVED 301
+#define STATUS_OF_GRPC 200 /* what a fault with a status of gRPC's alone has, as in Envoy, whoever asks */
 
 struct state {
 	const struct policy *policy;
@@ -185,8 +186,11 @@ static void set_fault(struct state *s, const struct route_fault *fault)
 	if (fault->has_delay && draw_percent(s, &fault->delay_percent))
 		d->fault_delay = fault->delay.nanoseconds;
 	if (fault->has_abort && draw_percent(s, &fault->abort_percent)) {
-		d->fault_status = (uint16_t)(fault->abort_status.is_set ? fault->abort_status.value : 0);
 		d->fault_grpc_status = fault->abort_grpc_status;
+		if (fault->abort_status.is_set)
+			d->fault_status = (uint16_t)fault->abort_status.value;
+		else if (fault->abort_grpc_status.is_set)
+			d->fault_status = STATUS_OF_GRPC;
 	}
 }
 
