@@ -111,6 +111,12 @@ enum http_event session_use(struct connection *connection, struct connection_con
 /* session_tls.c: whether the cluster wants TLS. */
 bool session_wants_tls(const struct session *session);
 
+/*
+ * session_tls.c: what makes two connections in TLS the same beside their cluster and address: whose certificate was asked
+ * for, and how it was checked. 0: no TLS.
+ */
+uint64_t session_tls_identity(const struct session *session);
+
 /* session_tls.c: begins the handshake on a connection that is there. */
 enum http_event session_start_tls(struct connection *connection, struct connection_context *context);
 

@@ -52,6 +52,32 @@ static void find_name(const struct session *session, char out[NAME_SIZE])
 	out[strcspn(out, ":")] = '\0';
 }
 
+/* FNV-1a; with the NUL, so that texts do not run into each other. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+	size_t size = text != NULL ? strlen(text) + 1 : 0;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(1099511628211);
+	return (hash ^ (text == NULL)) * UINT64_C(1099511628211);
+}
+
+uint64_t session_tls_identity(const struct session *session)
+{
+	const struct destination_tls *tls;
+	uint64_t hash = UINT64_C(14695981039346656037);
+	char name[NAME_SIZE];
+
+	if (!session_wants_tls(session))
+		return 0;
+	tls = session->decision.cluster->traffic.tls;
+	find_name(session, name);
+	hash = mix(mix(mix(hash, name), tls->sni), tls->ca_certificates);
+	for (size_t i = 0; i < tls->subject_alt_names.count; i++)
+		hash = mix(hash, tls->subject_alt_names.items[i]);
+	return mix(hash, tls->insecure_skip_verify ? "insecure" : NULL);
+}
+
 enum http_event session_start_tls(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;

@@ -126,6 +126,7 @@ enum http_event session_try(struct connection *connection, struct connection_con
 		return http_exchange_fail(&session->exchange, context->io, HTTP_FAILURE_NO_UPSTREAM, NULL, false);
 	}
 	key = pool_key(cluster_name(session), &connection->facts.upstream);
+	key.cluster ^= session_tls_identity(session);
 	if (session->is_attached && side->fd >= 0 && !side->readable && pool_key_equal(&session->key, &key))
 		return session_use(connection, context, true);
 	session_detach(connection, context, session->is_attached);

@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+TLS that the proxy begins: whose certificate is checked, for which connection, and what a reload changes. Handshakes that
+fail are in origin_faults.py. TAP on stdout.
+"""
+import sys
+
+import relay
+from policy_world import DIALLED, TlsOrigin, World, service_entry
+from relay import equal
+
+ADDRESS = "10.1.1.1"
+HOST = "secure.example"
+
+
+def get(host=HOST):
+    return f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def entry(host=HOST, resolution="DNS"):
+    return service_entry(host, resolution=resolution).replace("protocol: HTTP}", "protocol: HTTP, targetPort: 443}")
+
+
+def originate(settings, host=HOST, name="tls"):
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: {name}}}
+spec: {{host: "{host}", trafficPolicy: {{tls: {{{settings}}}}}}}
+"""
+
+
+def status_of(world, host=HOST):
+    answer = world.ask(get(host))
+    equal("whose line", world.columns().group("status", "authority"), (str(answer.status), host))
+    return answer.status
+
+
+def reload(world, number, **files):
+    """Waits until they are in force, without a request to a host that they are about."""
+    mark = f"mark-{number}.example"
+    for name, text in {**files, "mark": service_entry(mark, resolution="STATIC")}.items():
+        world.apply(name, text)
+    world.until("the mark", lambda: world.ask(get(mark)).status == 503)
+
+
+def test_a_wildcard_s_connections_are_each_of_one_name(folder):
+    """Two hosts at one address: what was proved for the one says nothing of the other."""
+    with TlsOrigin(folder, "a.wild.example") as tls, \
+            World(folder, wild=entry("*.wild.example", "NONE"),
+                  tls=originate(f"mode: SIMPLE, caCertificates: {tls.certificate}", "*.wild.example")) as world:
+        for host, status in (("a.wild.example", 200), ("b.wild.example", 503), ("A.wild.example.:80", 200),
+                             ("b.wild.example", 503)):
+            equal(host, world.ask(get(host)).status, status)
+            line = world.columns()
+            equal("upstream", line["upstream"], f"{DIALLED}:443")
+            equal("failure", line["failure"] != "-", status == 503)
+
+
+def test_a_stricter_check_is_for_kept_connections_too(folder):
+    """A request after the reload does not go over a connection that was made by laxer settings, or in the clear."""
+    with TlsOrigin(folder, "other.example") as tls, \
+            World(folder, names={HOST: ADDRESS}, entry=entry(), tls=originate("mode: SIMPLE, insecureSkipVerify: true")) as world:
+        trusted = f"mode: SIMPLE, caCertificates: {tls.certificate}"
+        equal("unchecked", status_of(world), 200)
+        for number, (settings, status) in enumerate((
+                (trusted, 503), (f"{trusted}, subjectAltNames: [other.example]", 200),
+                (f"{trusted}, subjectAltNames: [third.example]", 503), ("mode: DISABLE", 400),
+                (f"{trusted}, subjectAltNames: [other.example]", 200))):
+            reload(world, number, tls=originate(settings))
+            equal(settings, status_of(world), status)
+
+
+if __name__ == "__main__":
+    sys.exit(relay.main(globals()))
