@@ -83,6 +83,17 @@ static int make_contexts(struct configuration *configuration)
 	return 0;
 }
 
+size_t configuration_files(const struct configuration *configuration, const char ***ret_files)
+{
+	size_t count = 0;
+
+	*ret_files = calloc(configuration->tls_count + 1, sizeof **ret_files);
+	for (size_t i = 0; i < configuration->tls_count && *ret_files != NULL; i++)
+		if (configuration->tls[i].settings->ca_certificates != NULL)
+			(*ret_files)[count++] = configuration->tls[i].settings->ca_certificates;
+	return count;
+}
+
 /* --- reading */
 
 /* FNV-1a */

@@ -4,7 +4,9 @@
 TLS that the proxy begins: whose certificate is checked, for which connection, and what a reload changes. Handshakes that
 fail are in origin_faults.py. TAP on stdout.
 """
+import os
 import sys
+import tempfile
 
 import relay
 from policy_world import DIALLED, TlsOrigin, World, service_entry
@@ -70,6 +72,19 @@ def test_a_stricter_check_is_for_kept_connections_too(folder):
                 (f"{trusted}, subjectAltNames: [other.example]", 200))):
             reload(world, number, tls=originate(settings))
             equal(settings, status_of(world), status)
+
+
+def test_authorities_are_read_again(folder):
+    """From where they were, whatever else changes: a reload is no reason to lose them."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as elsewhere:
+        os.chmod(elsewhere, 0o755)
+        with TlsOrigin(elsewhere, HOST) as tls, \
+                World(folder, names={HOST: ADDRESS}, entry=entry(),
+                      tls=originate(f"mode: SIMPLE, caCertificates: {tls.certificate}")) as world:
+            equal("at first", status_of(world), 200)
+            # Another name to check, so that no kept connection will do.
+            reload(world, 0, tls=originate(f"mode: SIMPLE, caCertificates: {tls.certificate}, subjectAltNames: [{HOST}]"))
+            equal("after a reload", status_of(world), 200)
 
 
 if __name__ == "__main__":
