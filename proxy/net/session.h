@@ -37,6 +37,7 @@ struct session {
 	int64_t started;    /* the same of real time */
 	int64_t whole_at;   /* all of it had come; 0: not yet */
 	int64_t sent_at;    /* and was sent; 0: not yet */
+	int64_t answered_at; /* its response began; 0: not yet */
 	int64_t deadline;   /* of the route's timeout; INT64_MAX: none */
 	enum session_pause pause;
 	int64_t pause_until;

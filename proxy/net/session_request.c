@@ -265,7 +265,7 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	session->tries = 0;
 	session->was_asked = false;
 	session->deadline = session->try_deadline = INT64_MAX;
-	session->whole_at = session->sent_at = 0;
+	session->whole_at = session->sent_at = session->answered_at = 0;
 	connection->facts.has_upstream = connection->facts.has_upstream_local = connection->facts.is_mismatch = false;
 	if (!take_random(context))
 		return HTTP_EVENT_NO_MEMORY;
@@ -282,6 +282,18 @@ enum http_event session_take_request(struct connection *connection, struct conne
 }
 
 /* --- and its end */
+
+static struct facts_text logged_header(const void *exchange, bool of_response, struct facts_text name)
+{
+	struct http_text text = http_exchange_header(exchange, of_response, (struct http_text){name.data, name.size});
+
+	return facts_text(text);
+}
+
+static uint64_t time_until(const struct session *session, int64_t moment)
+{
+	return moment > session->began ? (uint64_t)(moment - session->began) : 0;
+}
 
 static void fill_http(const struct session *session, const struct http_outcome *outcome, struct facts_http *out)
 {
@@ -301,7 +313,15 @@ static void fill_http(const struct session *session, const struct http_outcome *
 		.attempts = outcome->attempts,
 		.has_service_time = outcome->has_service_time,
 		.service_time = outcome->service_time,
+		.has_request_duration = session->whole_at != 0,
+		.request_duration = time_until(session, session->whole_at),
+		.has_response_duration = session->answered_at != 0,
+		.response_duration = time_until(session, session->answered_at),
+		.header = logged_header,
+		.context = &session->exchange,
 	};
+	if (session->route.path.data != NULL)
+		out->sent_path = facts_text(http_exchange_header(&session->exchange, false, HTTP_TEXT(":path")));
 	for (unsigned i = 0; i < outcome->flag_count && i < FACTS_FLAGS_MAX; i++)
 		out->flags[out->flag_count++] = outcome->flags[i];
 }

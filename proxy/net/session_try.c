@@ -198,6 +198,7 @@ enum http_event session_take_response(struct connection *connection, struct conn
 		if (session->tries > (unsigned)retries->attempts && retries->attempts > 0)
 			http_exchange_flag(&session->exchange, "URX");
 	}
+	session->answered_at = context->now;
 	return http_exchange_respond(&session->exchange, context->io,
 		session->sent_at != 0 ? (uint64_t)(context->now - session->sent_at) : 0);
 }
