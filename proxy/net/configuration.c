@@ -165,7 +165,7 @@ static int read_mesh(const struct configuration_source *source, const char *text
 		return error_set(e, -rc, "%s", report->count > 0 ? report->problems[report->count - 1].text : "no memory");
 	rc = format_new(mesh->access_log_encoding == MESH_JSON ? FORMAT_JSON : FORMAT_TEXT, mesh->access_log_format,
 		&configuration->format, e);
-	return rc < 0 ? error_wrap(e, rc, "%s: accessLogFormat", source->mesh_path) : 0;
+	return rc < 0 ? error_wrap(e, rc, "%s", source->mesh_path) : 0;
 }
 
 /* Whether the text can be used. What is wrong with it is told, but for what the error says. */
