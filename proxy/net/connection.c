@@ -254,6 +254,12 @@ static bool verify(struct connection *connection, struct connection_context *con
 	return true;
 }
 
+/* TLS is begun for requests alone: what is relayed would leave in the clear, unless it is TLS of the client's own. */
+static bool would_leave_clear(const struct policy_cluster *cluster)
+{
+	return cluster != NULL && cluster->traffic.tls != NULL && !service_protocol_is_tls(cluster->protocol);
+}
+
 /* Does what was decided for a connection whose bytes are passed on as they are. */
 static void act(struct connection *connection, struct connection_context *context, const struct policy_decision *decision,
 	int *spare)
@@ -268,6 +274,8 @@ static void act(struct connection *connection, struct connection_context *contex
 		connection_end_with_reset(connection, context, FACTS_END_BLOCKED);
 	else if (decision->action == POLICY_NO_CLUSTER)
 		connection_end_with_reset(connection, context, FACTS_END_NO_CLUSTER);
+	else if (would_leave_clear(decision->cluster))
+		connection_end_with_reset(connection, context, FACTS_END_CLEARTEXT);
 	else if (verify(connection, context))
 		go_on(connection, context, spare);
 }

@@ -9,8 +9,9 @@ import sys
 import tempfile
 
 import relay
+from policy import hello_with_ech
 from policy_world import DIALLED, TlsOrigin, World, service_entry
-from relay import equal
+from relay import Origin, equal, receive_all
 
 ADDRESS = "10.1.1.1"
 HOST = "secure.example"
@@ -72,6 +73,34 @@ def test_a_stricter_check_is_for_kept_connections_too(folder):
                 (f"{trusted}, subjectAltNames: [other.example]", 200))):
             reload(world, number, tls=originate(settings))
             equal(settings, status_of(world), status)
+
+
+def test_nothing_leaves_in_the_clear(folder):
+    """What TLS is asked for, and is not begun for, is refused."""
+    http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+    own = "  addresses: [{address}]\n"
+    entries = {}
+    for number, protocol in enumerate(("TCP", "GRPC", "HTTP", "TLS"), 1):
+        name = f"{protocol.lower()}.example"
+        entries[f"entry{number}"] = service_entry(name, 9000 + number, protocol, "NONE", own.format(address=f"10.5.0.{number}"))
+        entries[f"rule{number}"] = originate("mode: SIMPLE, insecureSkipVerify: true", name, f"tls-{number}")
+    seen = []
+    with World(folder, **entries) as world:
+        for number, data in ((1, b"\0secret"), (2, http2), (3, http2)):
+            cluster = ("tcp", "grpc", "http")[number - 1]
+            with Origin(9000 + number, lambda sock: seen.append(sock.recv(100))):
+                world.expect_refused(data, f"10.5.0.{number}", 9000 + number)
+            equal("line", world.columns().group("flags", "termination", "cluster", "upstream"),
+                  ("UF,URX", "cleartext_refused", f"outbound|{9000 + number}||{cluster}.example", "-"))
+        equal("seen", seen, [])
+        with Origin(9003, lambda sock: seen.append(sock.recv(100))):
+            world.ask(get("http.example"), "10.5.0.3", 9003)
+        equal("a request", {data[:2] for data in seen}, {b"\x16\x03"})
+        world.columns()
+        # TLS of the client's own passes, and is not encrypted once more.
+        hello = hello_with_ech("tls.example")
+        with Origin(9004, lambda sock: sock.sendall(receive_all(sock))):
+            equal("TLS", world.send(hello, "10.5.0.4", 9004), hello)
 
 
 def test_authorities_are_read_again(folder):
