@@ -5,6 +5,9 @@ The access log's formats on real requests and connections: every operator of Ist
 any name, durations, and JSON in a shape of one's own. TAP on stdout.
 """
 import json
+import os
+import re
+import subprocess
 import sys
 import time
 
@@ -183,6 +186,49 @@ def test_json_in_a_shape_of_one_s_own(folder):
         wait_for("another line", lambda: len(world.raw_lines()) > 1)
         seen = json.loads(world.raw_lines()[1])
         equal("of a connection", (seen["code"], seen["flags"], seen["a"], seen["z"]["text"]), (0, "UH", None, "0 -"))
+
+
+# --- from log to policy
+
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md")
+
+
+def test_a_day_s_log_becomes_a_policy(folder):
+    """By README's own command: what AUDIT let pass is what REGISTRY_ONLY lets pass then, and nothing else."""
+    with open(README, encoding="utf-8") as file:
+        command = re.search(r"^    (grep -o .* access\.log .*> policy\.yaml)$", file.read(), re.M)[1]
+    http, tls, tcp, http2 = "new.example", hello_with_ech("tls.example"), b"\0abc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    visits = [(get("/", http), DIALLED, 80), (get("/", f"{http}:80"), DIALLED, 80), (get("/", "Other.Example."), DIALLED, 80),
+              (get("/", DIALLED), DIALLED, 80), (get("/", http, "Connection: close\r\n"), DIALLED, 8081), (tls, DIALLED, 443),
+              (tls, DIALLED, 8443), (hello_with_ech(""), "10.9.9.8", 443), (tcp, DIALLED, 9000), (tcp, "2001:db8::7", 9000),
+              (http2, "10.9.9.7", 9000)]
+
+    def visit(world):
+        answers = []
+        for data, address, port in visits:
+            try:
+                answers.append(world.send(data, address, port))
+            except OSError:
+                answers.append(b"")
+        return [answer and not answer.startswith(b"HTTP/1.1 502") for answer in answers]
+    names = {**NAMES, http: DIALLED, "other.example": DIALLED, "tls.example": DIALLED}
+    with World(folder, "AUDIT", names, **ENTRIES) as world, HttpOrigin(80), HttpOrigin(8081), Origin(443, echo_upper), \
+            Origin(8443, echo_upper), Origin(9000, echo_upper):
+        equal("AUDIT", visit(world), [True] * len(visits))
+        world.settle()
+        world.set_mesh("REGISTRY_ONLY")
+        world.until("blocked", lambda: not any(visit(world)))
+        subprocess.run(command, shell=True, cwd=folder, check=True)
+        with open(f"{folder}/policy.yaml", encoding="utf-8") as file:
+            world.apply("policy", file.read())
+        wait_for("all of it", lambda: all(visit(world)))
+        for data, address, port in ((get("/", "third.example"), DIALLED, 80), (hello_with_ech("third.example"), DIALLED, 443),
+                                    (tcp, "10.9.9.6", 9000), (tcp, DIALLED, 9001)):
+            try:
+                answer = world.send(data, address, port)
+            except OSError:
+                answer = b""
+            equal(f"{address}:{port}", answer[:12] in (b"", b"HTTP/1.1 502"), True)
 
 
 if __name__ == "__main__":

@@ -442,6 +442,14 @@ static void suggestions_allow(void **state)
 		assert_int_equal(d.action, POLICY_ROUTE);
 		assert_string_equal(d.cluster_name, table[i].cluster);
 	}
+	/* A request to an address opens it for requests to that address alone. */
+	for (size_t i = 0; i < 2; i++) {
+		struct policy_facts facts = fixture_facts(POLICY_HTTP, i == 0 ? "93.184.216.34:81" : "[2001:db8::]:81", "evil.example", NULL);
+		struct policy_decision d;
+
+		policy_decide(f.policy, &facts, &d);
+		assert_int_equal(d.action, POLICY_BLOCK);
+	}
 	fixture_end(&f);
 }
 
