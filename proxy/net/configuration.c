@@ -77,7 +77,7 @@ static int make_contexts(struct configuration *configuration)
 		configuration->tls = larger;
 		larger += configuration->tls_count++;
 		*larger = (struct configuration_tls){.settings = settings};
-		if (make_context(policy->clusters[i], &larger->context) < 0)
+		if (!settings->is_unusable && make_context(policy->clusters[i], &larger->context) < 0)
 			return -ENOMEM;
 	}
 	return 0;

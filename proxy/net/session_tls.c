@@ -75,7 +75,8 @@ uint64_t session_tls_identity(const struct session *session)
 	hash = mix(mix(mix(hash, name), tls->sni), tls->ca_certificates);
 	for (size_t i = 0; i < tls->subject_alt_names.count; i++)
 		hash = mix(hash, tls->subject_alt_names.items[i]);
-	return mix(hash, tls->insecure_skip_verify ? "insecure" : NULL);
+	hash = mix(hash, tls->insecure_skip_verify ? "insecure" : NULL);
+	return mix(hash, tls->is_unusable ? "unusable" : NULL);
 }
 
 enum http_event session_start_tls(struct connection *connection, struct connection_context *context)
@@ -87,7 +88,7 @@ enum http_event session_start_tls(struct connection *connection, struct connecti
 	enum http_event event = HTTP_EVENT_NONE;
 
 	if (tls == NULL)
-		return fail(connection, context, "TLS_error:_its_files_cannot_be_read");
+		return fail(connection, context, "TLS_error:_its_settings_cannot_be_used");
 	find_name(session, name);
 	if (tls_stream_new(tls, name, &session->tls) < 0)
 		return HTTP_EVENT_NO_MEMORY;

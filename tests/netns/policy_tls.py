@@ -10,7 +10,7 @@ import tempfile
 
 import relay
 from policy import hello_with_ech
-from policy_world import DIALLED, TlsOrigin, World, service_entry
+from policy_world import DIALLED, TlsOrigin, World, make_folder, service_entry
 from relay import Origin, equal, receive_all
 
 ADDRESS = "10.1.1.1"
@@ -69,7 +69,7 @@ def test_a_stricter_check_is_for_kept_connections_too(folder):
         equal("unchecked", status_of(world), 200)
         for number, (settings, status) in enumerate((
                 (trusted, 503), (f"{trusted}, subjectAltNames: [other.example]", 200),
-                (f"{trusted}, subjectAltNames: [third.example]", 503), ("mode: DISABLE", 400),
+                (f"{trusted}, subjectAltNames: [third.example]", 503), ("mode: DISABLE", 400), ("mode: MUTUAL", 503),
                 (f"{trusted}, subjectAltNames: [other.example]", 200))):
             reload(world, number, tls=originate(settings))
             equal(settings, status_of(world), status)
@@ -101,6 +101,17 @@ def test_nothing_leaves_in_the_clear(folder):
         hello = hello_with_ech("tls.example")
         with Origin(9004, lambda sock: sock.sendall(receive_all(sock))):
             equal("TLS", world.send(hello, "10.5.0.4", 9004), hello)
+
+
+def test_what_cannot_be_done_sends_nothing(folder):
+    """Not in the clear either."""
+    for number, settings in enumerate(("mode: MUTUAL, clientCertificate: /c, privateKey: /k", "mode: SIMPLE, credentialName: c",
+                                       "mode: SIMPLE, caCrl: /crl, insecureSkipVerify: true")):
+        seen = []
+        with World(make_folder(folder, str(number)), names={HOST: ADDRESS}, entry=entry(), tls=originate(settings)) as world, \
+                Origin(443, lambda sock, seen=seen: seen.append(sock.recv(100))):
+            equal(settings, status_of(world), 503)
+        equal("seen", [data for data in seen if data], [])
 
 
 def test_authorities_are_read_again(folder):
