@@ -165,14 +165,16 @@ def test_durations(folder):
             go.append(True)
             equal("answer", receive_all(sock)[-4:], b"done")
         request, answered, sending, whole = (int(value) for value in world.values().values())
-        equal("in their order", (request >= 45, answered >= request + 45, whole >= answered, sending == whole - answered), (True,) * 4)
+        equal("in their order", (request >= 45, answered >= request + 45, whole >= answered, sending == whole - answered),
+              (True,) * 4)
         world.ask(get("/", "no.example"))
         equal("without an upstream", list(world.values().values())[1:3], ["-", "-"])
 
 
 def test_json_in_a_shape_of_one_s_own(folder):
     """The keys' order, nested objects and lists, and values' types; texts that are more than one operator are texts."""
-    shape = {"code": "%RESPONSE_CODE%", "z": {"text": "%RESPONSE_CODE% %REQ(X-FOO)%", "list": ["%BYTES_SENT%", "fixed", 7, True, None]},
+    shape = {"code": "%RESPONSE_CODE%",
+             "z": {"text": "%RESPONSE_CODE% %REQ(X-FOO)%", "list": ["%BYTES_SENT%", "fixed", 7, True, None]},
              "a": "%REQ(X-NONE)%", "flags": "%RESPONSE_FLAGS%", "type": "%RESP(CONTENT-TYPE)%", "percent": "100%%"}
     mesh = f"accessLogEncoding: JSON\naccessLogFormat: '{json.dumps(shape)}'"
     with World(folder, names=NAMES, mesh=mesh, **ENTRIES) as world, HttpOrigin(80, lambda _: response(b"four")):
@@ -180,8 +182,8 @@ def test_json_in_a_shape_of_one_s_own(folder):
         wait_for("a line", world.raw_lines)
         seen = json.loads(world.raw_lines()[0])
         equal("keys", list(seen), list(shape))
-        equal("values", seen, {"code": 200, "z": {"text": '200 "q\\', "list": [4, "fixed", 7, True, None]}, "a": None, "flags": "-",
-                               "type": None, "percent": "100%"})
+        equal("values", seen, {"code": 200, "z": {"text": '200 "q\\', "list": [4, "fixed", 7, True, None]}, "a": None,
+                               "flags": "-", "type": None, "percent": "100%"})
         world.expect_refused(hello_with_ech("no.example"), port=443)
         wait_for("another line", lambda: len(world.raw_lines()) > 1)
         seen = json.loads(world.raw_lines()[1])
@@ -197,7 +199,8 @@ def test_a_day_s_log_becomes_a_policy(folder):
     """By README's own command: what AUDIT let pass is what REGISTRY_ONLY lets pass then, and nothing else."""
     with open(README, encoding="utf-8") as file:
         command = re.search(r"^    (grep -o .* access\.log .*> policy\.yaml)$", file.read(), re.M)[1]
-    http, tls, tcp, http2 = "new.example", hello_with_ech("tls.example"), b"\0abc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    http, tls, tcp = "new.example", hello_with_ech("tls.example"), b"\0abc"
+    http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
     visits = [(get("/", http), DIALLED, 80), (get("/", f"{http}:80"), DIALLED, 80), (get("/", "Other.Example."), DIALLED, 80),
               (get("/", DIALLED), DIALLED, 80), (get("/", http, "Connection: close\r\n"), DIALLED, 8081), (tls, DIALLED, 443),
               (tls, DIALLED, 8443), (hello_with_ech(""), "10.9.9.8", 443), (tcp, DIALLED, 9000), (tcp, "2001:db8::7", 9000),

@@ -52,7 +52,8 @@ def test_what_other_namespaces_export(folder):
     for namespace, expected in (("default", ["all.example", "named.example", "everybody.example"]),
                                 ("other", ["all.example", "own.example", "everybody.example"]),
                                 ("third", ["all.example", "named.example", "third.example", "everybody.example"])):
-        with World(make_folder(folder, namespace), entries=entries, arguments=("--namespace", namespace)) as world, HttpOrigin():
+        arguments = ("--namespace", namespace)
+        with World(make_folder(folder, namespace), entries=entries, arguments=arguments) as world, HttpOrigin():
             equal(namespace, reached(world, *EXPORTS), expected)
 
 
@@ -82,7 +83,8 @@ def test_what_a_sidecar_imports(folder):
 
 def test_a_sidecar_s_ports(folder):
     """One egress for a port, and one for all others."""
-    egress = [{"port": {"number": 80, "protocol": "HTTP", "name": "http"}, "hosts": ["./here.example"]}, {"hosts": ["./also.example"]}]
+    egress = [{"port": {"number": 80, "protocol": "HTTP", "name": "http"}, "hosts": ["./here.example"]},
+              {"hosts": ["./also.example"]}]
     both = ENTRIES.replace('"ports": [', '"ports": [{"number": 8080, "name": "alt", "protocol": "HTTP"}, ')
     with World(folder, entries=both + resource("Sidecar", "own", json.dumps({"egress": egress}))) as world, \
             HttpOrigin(), HttpOrigin(8080):
@@ -121,13 +123,15 @@ def test_which_sidecar_is_the_pod_s(folder):
 def test_subsets(folder):
     """Endpoints by their labels; the cluster's name tells."""
     endpoints = [{"address": f"10.4.4.{number}", "labels": {"version": f"v{number}"}} for number in (1, 2)]
-    rule = {"host": "many.example", "subsets": [{"name": f"v{number}", "labels": {"version": f"v{number}"}} for number in (1, 2, 3)]}
+    subsets = [{"name": f"v{number}", "labels": {"version": f"v{number}"}} for number in (1, 2, 3)]
+    rule = {"host": "many.example", "subsets": subsets}
     routes = virtual_service("many.example", "".join(
         f"  - match: [{{uri: {{prefix: /{number}}}}}]\n    route: [{{destination: {{host: many.example, subset: v{number}}}}}]\n"
         for number in (1, 2, 3, 4)))
-    with World(folder, many=entry("many.example", endpoints=endpoints), rule=resource("DestinationRule", "many", json.dumps(rule)),
-               routes=routes) as world, HttpOrigin():
-        for number, status, upstream in ((1, 200, "10.4.4.1:80"), (2, 200, "10.4.4.2:80"), (1, 200, "10.4.4.1:80"), (3, 503, "-")):
+    with World(folder, many=entry("many.example", endpoints=endpoints), routes=routes,
+               rule=resource("DestinationRule", "many", json.dumps(rule))) as world, HttpOrigin():
+        for number, status, upstream in ((1, 200, "10.4.4.1:80"), (2, 200, "10.4.4.2:80"), (1, 200, "10.4.4.1:80"),
+                                         (3, 503, "-")):
             answer = world.ask(f"GET /{number} HTTP/1.1\r\nHost: many.example\r\n\r\n".encode())
             equal(f"v{number}", answer.status, status)
             equal("line", world.columns().group("cluster", "upstream"), (f"outbound|80|v{number}|many.example", upstream))
@@ -151,17 +155,19 @@ def test_how_files_may_be_written(folder):
     def text(host):
         return plain.replace("{}", host)
     read = {
-        "crlf.yaml": text("crlf.example").replace("\n", "\r\n"), "mark.yaml": "\ufeff" + text("mark.example"), "end.yml": text("end.example"),
-        "list.json": listed("List", "list-1.example", "list-2.example"), "own-list.yaml": listed("ServiceEntryList", "own-list.example"),
+        "crlf.yaml": text("crlf.example").replace("\n", "\r\n"), "mark.yaml": "\ufeff" + text("mark.example"),
+        "end.yml": text("end.example"), "list.json": listed("List", "list-1.example", "list-2.example"),
+        "own-list.yaml": listed("ServiceEntryList", "own-list.example"),
         "tabs.json": json.dumps(json.loads(listed("List", "tabs.example")), indent="\t"),
         "many.yaml": "---\n# first\n---\n" + text("many-1.example") + "...\n---\n" + text("many-2.example") + "---\n",
         "anchor.yaml": text("anchor.example").replace("ports: ", "ports: &p ") + "---\n" + text("second.example"),
         "alpha.yaml": text("alpha.example").replace("istio.io/v1", "istio.io/v1alpha3"),
         "beside.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {}\n---\n" + text("beside.example"),
     }
-    ignored = {".hidden.yaml": "hidden.example", "copy.yaml~": "copy.example", "#auto.yaml#": "auto.example", "swap.yaml.swp": "swap.example",
-               "old.yaml.bak": "old.example", "none": "none.example"}
-    hosts = ["crlf", "mark", "end", "list-1", "list-2", "own-list", "tabs", "many-1", "many-2", "anchor", "second", "alpha", "beside"]
+    ignored = {".hidden.yaml": "hidden.example", "copy.yaml~": "copy.example", "#auto.yaml#": "auto.example",
+               "swap.yaml.swp": "swap.example", "old.yaml.bak": "old.example", "none": "none.example"}
+    hosts = ["crlf", "mark", "end", "list-1", "list-2", "own-list", "tabs", "many-1", "many-2", "anchor", "second", "alpha",
+             "beside"]
     with World(folder) as world, HttpOrigin():
         for name, content in {**read, **{name: text(host) for name, host in ignored.items()}}.items():
             world.write(name, content)
@@ -174,7 +180,8 @@ def test_how_files_may_be_written(folder):
 
 
 def test_ten_thousand_documents_in_a_file(folder):
-    with World(folder, many="\n---".join(service_entry(f"n{number}.example", resolution="STATIC") for number in range(10000))) as world:
+    entries = "\n---".join(service_entry(f"n{number}.example", resolution="STATIC") for number in range(10000))
+    with World(folder, many=entries) as world:
         for number in (0, 5000, 9999):
             equal(f"{number}", world.ask(f"GET / HTTP/1.1\r\nHost: n{number}.example\r\n\r\n".encode()).status, 503)
             line = world.columns()

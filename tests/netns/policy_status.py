@@ -82,8 +82,9 @@ def test_metrics_of_connections(folder):
         world.expect_refused(b"\0abc", port=9)
         world.lines(4)
         found = metrics()
-        for service, cluster, flags, size in (("www.google.com", "www.google.com", "-", len(hello)), ("db.internal", "db.internal", "-", 4),
-                                              ("no.example", "BlackHoleCluster", "UH", 0), ("unknown", "BlackHoleCluster", "UH", 0)):
+        for service, cluster, flags, size in (
+                ("www.google.com", "www.google.com", "-", len(hello)), ("db.internal", "db.internal", "-", 4),
+                ("no.example", "BlackHoleCluster", "UH", 0), ("unknown", "BlackHoleCluster", "UH", 0)):
             labels = (service, cluster, "tcp")
             equal(f"opened {labels}", found[series("istio_tcp_connections_opened_total", *labels)], 1)
             equal(f"closed {labels}", found[series("istio_tcp_connections_closed_total", *labels, flags)], 1)
@@ -116,7 +117,8 @@ def test_the_configuration_as_it_is(folder):
             f"outbound|80||good.example::{HTTPBIN}:80::good.example", f"outbound|80||two.example::{GOOGLE}:80::two.example",
             "outbound|80||two.example::[2001:db8::7]:80::two.example", "outbound|443||fixed.example::10.4.4.4:443",
             "outbound|443||*.none.example::as dialled"]))
-        equal("and one that fails", len([line for line in lines if line.startswith("outbound|80||bad.example::-::bad.example: ")]), 1)
+        failing = [line for line in lines if line.startswith("outbound|80||bad.example::-::bad.example: ")]
+        equal("and one that fails", len(failing), 1)
         status, body = ask_admin(world, "GET", "/config_dump")
         dump = json.loads(body)
         equal("dump", (status, dump["version"], dump["mesh"]["outboundTrafficPolicy"], len(dump["clusters"])),
@@ -145,7 +147,8 @@ def test_how_much_is_said_can_be_changed(folder):
         world.hear("configuration 4 is in force")
         equal("nothing of 3", [line for line in world.told if "configuration 3" in line], [])
         equal("another level", ask_admin(world, "POST", "/logging?level=loud")[0], 400)
-        for method, path, status in (("GET", "/logging", 405), ("POST", "/clusters", 405), ("GET", "/quitquitquit", 405), ("GET", "/none", 404)):
+        for method, path, status in (("GET", "/logging", 405), ("POST", "/clusters", 405), ("GET", "/quitquitquit", 405),
+                                     ("GET", "/none", 404)):
             equal(f"{method} {path}", ask_admin(world, method, path)[0], status)
 
 
