@@ -31,7 +31,7 @@ int sandbox_drop(bool run_as, uint32_t uid, uint32_t gid, struct error *e);
 
 /* What is opened later, too. Each may be NULL. */
 struct sandbox_files {
-	const char *log;          /* its folder stays, for writing; "" and "/dev/stdout" need none */
+	const char *log;          /* its folder stays, for writing; "", "/dev/stdout" and "/dev/stderr" need none */
 	bool log_moves;           /* a reload may name another file, wherever: writing is left to the files' own permissions */
 	const char *mesh_config;  /* the folders of these stay, for reading: a file may be replaced */
 	const char *certificates;

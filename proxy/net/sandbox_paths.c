@@ -110,7 +110,8 @@ static int allow_by_name(int ruleset, const char *folder, uint64_t rights, struc
 static int allow_files(int ruleset, const struct sandbox_files *files, struct error *e)
 {
 	const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-	bool has_log = !files->log_moves && files->log != NULL && *files->log != '\0' && strcmp(files->log, "/dev/stdout") != 0;
+	bool has_log = !files->log_moves && files->log != NULL && *files->log != '\0' && strcmp(files->log, "/dev/stdout") != 0 &&
+		       strcmp(files->log, "/dev/stderr") != 0;
 	int rc = has_log ? allow_beside(ruleset, files->log, LOG_RIGHTS, e) : 0;
 
 	if (rc == 0 && files->mesh_config != NULL)
