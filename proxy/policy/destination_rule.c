@@ -27,14 +27,13 @@ static void read_mode(struct reader *r, const struct node *node, void *target)
 	struct destination_tls *tls = target;
 
 	static_assert(sizeof words / sizeof *words == DESTINATION_TLS_MODE_COUNT, "every mode has a word");
-	if (node->type == NODE_SCALAR && strcmp(node->text, "MUTUAL") == 0)
-		hold_back(r, tls, "tls mode MUTUAL is not supported; valid: DISABLE, SIMPLE");
-	else if (node->type == NODE_SCALAR && strcmp(node->text, "ISTIO_MUTUAL") == 0)
-		hold_back(r, tls, "tls mode ISTIO_MUTUAL is not supported; valid: DISABLE, SIMPLE");
-	if (tls->is_unusable)
+	if (node->type == NODE_SCALAR && (strcmp(node->text, "MUTUAL") == 0 || strcmp(node->text, "ISTIO_MUTUAL") == 0)) {
 		tls->mode = DESTINATION_TLS_SIMPLE;
-	else
+		hold_back(r, tls, *node->text == 'M' ? "tls mode MUTUAL is not supported; valid: DISABLE, SIMPLE"
+						     : "tls mode ISTIO_MUTUAL is not supported; valid: DISABLE, SIMPLE");
+	} else {
 		tls->mode = (enum destination_tls_mode)reader_word(r, node, words, FIELD_COUNT(words), 0);
+	}
 }
 
 static void read_credential(struct reader *r, const struct node *node, void *target)
