@@ -394,7 +394,7 @@ static void bombs_are_refused(void **state)
 /* As some editors write it. The second line is in the same column as the first. */
 static void a_byte_order_mark_says_nothing(void **state)
 {
-	static const char *const texts[] = {"\xef\xbb\xbf" "a: 1\nb: 2\n", "\xef\xbb\xbf---\na: 1\nb: 2\n", "\xef\xbb\xbf{a: 1, b: 2}"};
+	static const char *const texts[] = {"\xef\xbb\xbfx: 1\nb: 2\n", "\xef\xbb\xbf---\nx: 1\nb: 2\n", "\xef\xbb\xbf{x: 1, b: 2}"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
