@@ -210,23 +210,39 @@ static void join_threads(struct proxy *proxy)
 
 /* --- the whole life */
 
+/* What is opened when the sandbox is closed. */
+static int enter_paths(const struct proxy *proxy, struct error *e)
+{
+	const struct options *options = &proxy->options;
+	const char **others = NULL;
+	struct sandbox_files files = {.log = log_path(proxy), .log_moves = options->access_log == NULL && options->mesh_config != NULL,
+		.mesh_config = options->mesh_config, .config_dir = options->config_dir};
+	int rc;
+
+	if (has_configuration(proxy)) {
+		files.resolv_conf = options->resolv_conf;
+		files.certificates = tls_context_system_file();
+		files.other_count = configuration_files(proxy->source.newest, &others);
+		files.others = others;
+	}
+	rc = sandbox_paths(&files, e);
+	free(others);
+	return rc;
+}
+
 static int start(struct proxy *proxy, struct error *e)
 {
 	const struct options *options = &proxy->options;
-	struct sandbox_files files = {.mesh_config = options->mesh_config, .config_dir = options->config_dir,
-		.resolv_conf = has_configuration(proxy) ? options->resolv_conf : NULL,
-		.certificates = has_configuration(proxy) ? tls_context_system_file() : NULL};
 	int rc = sandbox_check(options->run_as, options->allow_root, e);
 
 	warn_set_level(options->log_level);
 	raise_descriptor_limit();
 	if (rc == 0)
 		rc = open_everything(proxy, e);
-	files.log = log_path(proxy);
 	if (rc == 0)
 		rc = sandbox_drop(options->run_as, options->uid, options->gid, e);
 	if (rc == 0)
-		rc = sandbox_paths(&files, e);
+		rc = enter_paths(proxy, e);
 	if (rc == 0)
 		rc = start_threads(proxy, e);
 	if (rc == 0)

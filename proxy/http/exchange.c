@@ -27,6 +27,7 @@ void http_transaction_free(struct http_transaction *transaction)
 	if (transaction == NULL)
 		return;
 	free(transaction->kept);
+	free(transaction->answer_memory);
 	http_partial_forget(&transaction->partial);
 	free(transaction);
 }
@@ -77,6 +78,7 @@ enum http_event http_transaction_reply(struct http_exchange *exchange, struct ht
 	}
 	if (io->memory.failed)
 		return HTTP_EVENT_NO_MEMORY;
+	http_transaction_keep_answer(transaction, io, start);
 	outcome->status = transaction->is_grpc ? 200 : reply->status;
 	outcome->details = reply->details;
 	if (reply->flag != NULL)

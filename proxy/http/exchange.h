@@ -124,6 +124,13 @@ bool http_exchange_has_response(const struct http_exchange *exchange);
 /* The outcome, which grows until END; NULL when there is no request. */
 const struct http_outcome *http_exchange_outcome(const struct http_exchange *exchange);
 
+/*
+ * A header's first value, for the log: of the request as it is sent on (":path": its path), or, where io->keeps_heads was
+ * set, of the response as the client got it. The name in small letters. No data: there is none. Lives until
+ * http_exchange_next().
+ */
+struct http_text http_exchange_header(const struct http_exchange *exchange, bool of_response, struct http_text name);
+
 /* Done with the outcome. */
 void http_exchange_next(struct http_exchange *exchange);
 

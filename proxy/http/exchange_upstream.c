@@ -198,6 +198,7 @@ enum http_event http_exchange_respond(struct http_exchange *exchange, struct htt
 	client.closes = client.closes || transaction->ends_by_close;
 	http_response_write(&io->memory, &io->head, &io->framing, &response, &client);
 	http_pieces_add_written(&io->to_client, &io->memory, start);
+	http_transaction_keep_answer(transaction, io, start);
 	http_partial_forget(&transaction->partial);
 	transaction->has_response = true;
 	transaction->is_chunked = http_response_is_chunked(&io->framing, &client);

@@ -29,6 +29,7 @@ struct http_io {
 	char date[HTTP_DATE_SIZE]; /* http_date_write(), once a second */
 	uint8_t random[HTTP_RANDOM_SIZE]; /* for the next request; new ones after each */
 	bool draining;            /* connections do not outlive their next response */
+	bool keeps_heads;         /* the log will ask http_exchange_header() of responses */
 	/* from the exchange */
 	struct http_pieces to_client;
 	struct http_pieces to_upstream;

@@ -61,7 +61,7 @@ static void put_content(struct http_writer *to, const struct http_reply *reply, 
 	http_response_put_operations(to, reply->operations, is_grpc ? HTTP_TEXT("content-type") : HTTP_TEXT(""));
 	if (is_grpc) {
 		http_writer_put(to, HTTP_TEXT("content-type: application/grpc\r\ngrpc-status: "));
-		http_writer_put_number(to, http_status_grpc(reply->status));
+		http_writer_put_number(to, reply->has_grpc_status ? reply->grpc_status : http_status_grpc(reply->status));
 		http_writer_put(to, HTTP_TEXT("\r\n"));
 		if (reply->body.size > 0 && !client->to_head)
 			put_message(to, reply->body);

@@ -11,6 +11,8 @@
 /* What is answered, and what the log says of it. What it points to outlives the request. */
 struct http_reply {
 	uint16_t status;
+	bool has_grpc_status; /* to gRPC: this one, instead of what `status` stands for */
+	uint8_t grpc_status;
 	struct http_text body;     /* text/plain, unless an operation says otherwise */
 	struct http_text location; /* of a redirect */
 	bool overloaded;           /* x-envoy-overloaded */

@@ -36,6 +36,8 @@ struct http_transaction {
 	bool ends_by_close;
 	bool upstream_keeps_alive;
 	struct http_partial partial;
+	struct http_text answer; /* the head that the client got; none: nobody wants to know */
+	char *answer_memory;     /* owned: what it is in */
 	struct http_outcome outcome;
 };
 
@@ -46,6 +48,9 @@ void http_transaction_free(struct http_transaction *transaction);
 
 /* What the client's connection makes of a response. */
 struct http_client http_transaction_client(const struct http_transaction *transaction, const struct http_io *io);
+
+/* Keeps the head that begins at `start` of the worker's memory, for the log, where that wants it (io->keeps_heads). */
+void http_transaction_keep_answer(struct http_transaction *transaction, const struct http_io *io, size_t start);
 
 /* Ends it with an answer of the proxy's own. */
 enum http_event http_transaction_reply(struct http_exchange *exchange, struct http_io *io,

@@ -38,6 +38,7 @@ enum facts_end {
 	FACTS_END_NO_CLUSTER,  /* a route names a destination that nobody declares */
 	FACTS_END_OVERFLOW,    /* the destination's limit of connections is reached */
 	FACTS_END_DURATION,    /* the destination's limit of a connection's life */
+	FACTS_END_CLEARTEXT,   /* its bytes were to be encrypted, and are not of a kind that the proxy does that for */
 	FACTS_END_MISMATCH,    /* the dialled address is none of the name's, and that is enforced */
 	FACTS_END_REVOKED,     /* a reload no longer allows it */
 	FACTS_END_DIRECT, /* nobody redirected it here: the proxy's own port was dialled */

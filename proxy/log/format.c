@@ -93,6 +93,11 @@ int format_new(enum format_encoding encoding, const char *text, struct format **
 	return 0;
 }
 
+bool format_asks_response(const struct format *format)
+{
+	return format->asks_response;
+}
+
 struct format *format_ref(struct format *format)
 {
 	(void)atomic_fetch_add_explicit(&format->references, 1, memory_order_relaxed);

@@ -8,6 +8,8 @@
 
 #include "redirect/base/error.h"
 
+#include <stdbool.h>
+
 enum format_encoding { FORMAT_TEXT, FORMAT_JSON };
 
 struct format;
@@ -18,6 +20,9 @@ struct format;
  * what is valid, or -ENOMEM.
  */
 int format_new(enum format_encoding encoding, const char *text, struct format **ret_format, struct error *e);
+
+/* Whether it asks for headers of a response beyond those that facts have anyway. */
+bool format_asks_response(const struct format *format);
 
 /* Takes a reference more. Returns the format. */
 struct format *format_ref(struct format *format);

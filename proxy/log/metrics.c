@@ -62,10 +62,16 @@ static enum series_service service_of(const struct facts *facts)
 	return strcmp(facts->cluster, FACTS_BLACKHOLE) == 0 ? SERIES_BLACKHOLE : SERIES_HOST;
 }
 
-/* Small letters, as one host has many spellings; of a longer name, as much as shows that it is too long. */
-static const char *lower(char out[SERIES_HOST_SIZE + 1], struct facts_text name)
+/*
+ * Small letters and no dot at the end, as one host has many spellings; of a longer name, as much as shows that it is too
+ * long.
+ */
+static const char *spell(char out[SERIES_HOST_SIZE + 1], struct facts_text name)
 {
 	size_t size = name.size <= SERIES_HOST_SIZE ? name.size : SERIES_HOST_SIZE;
+
+	if (size > 1 && size == name.size && name.data[size - 1] == '.')
+		size--;
 
 	for (size_t i = 0; i < size; i++) {
 		char c = name.data[i];
@@ -88,7 +94,7 @@ static const char *host_of(char out[SERIES_HOST_SIZE + 1], const struct facts *f
 	} else {
 		name = told_name(facts);
 	}
-	return name.size > 0 ? lower(out, name) : "unknown";
+	return name.size > 0 ? spell(out, name) : "unknown";
 }
 
 static void write_flags(char out[SERIES_FLAGS_SIZE], const struct facts_http *http)

@@ -17,6 +17,7 @@ static const struct end {
 	[FACTS_END_NO_CLUSTER] = {"NC", NULL},
 	[FACTS_END_OVERFLOW] = {"UO", NULL},
 	[FACTS_END_DURATION] = {"DT", NULL},
+	[FACTS_END_CLEARTEXT] = {"UF,URX", "cleartext_refused"},
 	[FACTS_END_MISMATCH] = {"UH", "address_mismatch"},
 	[FACTS_END_REVOKED] = {"-", "no_longer_allowed"},
 	[FACTS_END_DIRECT] = {"NR", "direct_dial"},

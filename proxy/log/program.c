@@ -154,6 +154,8 @@ int program_percent(struct program_reader *reader, bool is_alone, struct error *
 	rc = operator_read(&operation, written.name, written.argument, written.argument_size, written.limit, e);
 	if (rc < 0)
 		return error_wrap(e, rc, "position %zu", (size_t)(reader->at - reader->format->text) + 1);
+	reader->format->asks_response |= operation.code == OPERATOR_RESPONSE_HEADER &&
+		(operation.headers[0] == OPERATOR_OTHER_HEADER || operation.headers[1] == OPERATOR_OTHER_HEADER);
 	reader->format->has_service_entry |= operation.code == OPERATOR_SERVICE_ENTRY;
 	reader->at = written.behind;
 	return add(reader, operation, e);

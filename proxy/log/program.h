@@ -20,6 +20,7 @@ struct format {
 	_Atomic unsigned references;
 	enum format_encoding encoding;
 	bool has_service_entry; /* it says itself where */
+	bool asks_response;     /* for some header of a response */
 	bool ends_line;         /* TEXT: the newline is its own */
 	bool is_empty;          /* JSON: an object without keys */
 	size_t count;

@@ -33,25 +33,31 @@ static int open_path(const char *path)
 	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
 }
 
-/*
- * stdout's own description may be shared with programs that expect it to block; a fresh one may not be allowed, when
- * the pipe belongs to another user.
- */
-static int open_stdout(void)
+/* A fresh description of stdout or stderr: their own may be shared with programs that expect it to block. */
+static int open_fresh(const char *path)
 {
-	int fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
 
-	if (fd >= 0)
-		return fd;
-	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+/* Their own, where a fresh one is not allowed: the pipe belongs to another user. */
+static int open_own(int number)
+{
+	int fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
+
 	if (fd >= 0)
 		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return fd;
 }
 
-static bool is_stdout(const char *path)
+static const char *const standard_paths[] = {"/dev/stdout", "/dev/stderr"};
+
+/* Which of the two a path is; -1: a file's. */
+static int find_standard(const char *path)
 {
-	return strcmp(path, "/dev/stdout") == 0;
+	for (int i = 0; i < 2; i++)
+		if (strcmp(path, standard_paths[i]) == 0)
+			return i;
+	return -1;
 }
 
 static int open_nowhere(void)
@@ -62,10 +68,13 @@ static int open_nowhere(void)
 /* A descriptor of its own for what was opened at the beginning, or a file. Returns it or -errno. */
 static int open_target(const struct sink *sink, const char *path)
 {
+	int standard = find_standard(path);
 	int fd;
 
-	if (is_stdout(path))
-		fd = fcntl(sink->standard, F_DUPFD_CLOEXEC, 3);
+	if (standard == 1 && sink->standard[1] < 0)
+		fd = open_own(STDERR_FILENO);
+	else if (standard >= 0)
+		fd = fcntl(sink->standard[standard], F_DUPFD_CLOEXEC, 3);
 	else
 		fd = *path != '\0' ? open_path(path) : fcntl(sink->nowhere, F_DUPFD_CLOEXEC, 3);
 	return fd >= 0 ? fd : -errno;
@@ -92,7 +101,7 @@ void sink_init(struct sink *sink)
 {
 	pthread_condattr_t monotonic;
 
-	*sink = (struct sink){.fd = -1, .standard = -1, .nowhere = -1};
+	*sink = (struct sink){.fd = -1, .standard = {-1, -1}, .nowhere = -1};
 	(void)pthread_mutex_init(&sink->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -102,7 +111,11 @@ void sink_init(struct sink *sink)
 
 int sink_open(struct sink *sink, const char *path, size_t queue_count, struct error *e)
 {
-	sink->standard = open_stdout();
+	/* stderr's own stays as it is, unless the log is to go there. */
+	sink->standard[0] = open_fresh("/proc/self/fd/1");
+	if (sink->standard[0] < 0)
+		sink->standard[0] = open_own(STDOUT_FILENO);
+	sink->standard[1] = open_fresh("/proc/self/fd/2");
 	sink->nowhere = open_nowhere();
 	sink->path = strdup(path);
 	if (sink->path == NULL)
@@ -156,7 +169,7 @@ int sink_reopen(struct sink *sink, const char *path, struct error *e)
 
 	if (is_same)
 		path = sink->path;
-	if (is_same && (*path == '\0' || is_stdout(path)))
+	if (is_same && (*path == '\0' || find_standard(path) >= 0))
 		return 0;
 	if (!is_same && (kept = strdup(path)) == NULL)
 		return error_set(e, ENOMEM, "no memory for the access log");
@@ -365,8 +378,8 @@ void sink_free(struct sink *sink)
 	(void)pthread_cond_destroy(&sink->changed);
 	(void)pthread_mutex_destroy(&sink->lock);
 	free(sink->path);
-	for (size_t i = 0; i < 3; i++) {
-		int fd = (const int[]){sink->fd, sink->standard, sink->nowhere}[i];
+	for (size_t i = 0; i < 4; i++) {
+		int fd = (const int[]){sink->fd, sink->standard[0], sink->standard[1], sink->nowhere}[i];
 
 		if (fd >= 0)
 			(void)close(fd);

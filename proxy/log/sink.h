@@ -31,7 +31,7 @@ struct sink_queue {
 struct sink {
 	char *path; /* owned */
 	int fd;
-	int standard;        /* stdout, as it was at the beginning; -1: there is none */
+	int standard[2];     /* stdout and stderr, as they were at the beginning; -1: there is none */
 	int nowhere;         /* /dev/null, the same */
 	_Atomic bool is_off; /* lines are forgotten */
 	struct sink_queue *queues; /* owned; one a worker */

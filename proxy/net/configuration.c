@@ -87,10 +87,21 @@ static int make_contexts(struct configuration *configuration, struct report *rep
 		configuration->tls = larger;
 		larger += configuration->tls_count++;
 		*larger = (struct configuration_tls){.settings = settings};
-		if (make_context(policy->clusters[i], report, &larger->context) < 0)
+		if (!settings->is_unusable && make_context(policy->clusters[i], report, &larger->context) < 0)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+size_t configuration_files(const struct configuration *configuration, const char ***ret_files)
+{
+	size_t count = 0;
+
+	*ret_files = calloc(configuration->tls_count + 1, sizeof **ret_files);
+	for (size_t i = 0; i < configuration->tls_count && *ret_files != NULL; i++)
+		if (configuration->tls[i].settings->ca_certificates != NULL)
+			(*ret_files)[count++] = configuration->tls[i].settings->ca_certificates;
+	return count;
 }
 
 /* --- reading */
@@ -164,7 +175,7 @@ static int read_mesh(const struct configuration_source *source, const char *text
 		return error_set(e, -rc, "%s", report->count > 0 ? report->problems[report->count - 1].text : "no memory");
 	rc = format_new(mesh->access_log_encoding == MESH_JSON ? FORMAT_JSON : FORMAT_TEXT, mesh->access_log_format,
 		&configuration->format, e);
-	return rc < 0 ? error_wrap(e, rc, "%s: accessLogFormat", source->mesh_path) : 0;
+	return rc < 0 ? error_wrap(e, rc, "%s", source->mesh_path) : 0;
 }
 
 /* Whether the text can be used. What is wrong with it is told, but for what the error says. */

@@ -43,6 +43,12 @@ struct tls_context *configuration_find_tls(const struct configuration *configura
 struct circuit *configuration_find_circuit(const struct configuration *configuration,
 	const struct policy_cluster *cluster);
 
+/*
+ * The files that the TLS of this version's clusters was made of, and will be made of again. Returns how many; the caller
+ * frees the array, not the names, or it is NULL without memory.
+ */
+size_t configuration_files(const struct configuration *configuration, const char ***ret_files);
+
 /* Takes a reference more, or gives one back; NULL is allowed. */
 struct configuration *configuration_ref(struct configuration *configuration);
 void configuration_unref(struct configuration *configuration);

@@ -221,6 +221,12 @@ static void connect_failed(struct connection *connection, struct connection_cont
 		connection_end_with_reset(connection, context, how);
 }
 
+/* TLS is begun for requests alone: what is relayed would leave in the clear, unless it is TLS of the client's own. */
+static bool would_leave_clear(const struct policy_cluster *cluster)
+{
+	return cluster != NULL && cluster->traffic.tls != NULL && !service_protocol_is_tls(cluster->protocol);
+}
+
 /* Does what was decided for a connection whose bytes are passed on as they are. */
 static void act(struct connection *connection, struct connection_context *context, const struct policy_decision *decision,
 	int *spare)
@@ -235,6 +241,8 @@ static void act(struct connection *connection, struct connection_context *contex
 		connection_end_with_reset(connection, context, FACTS_END_BLOCKED);
 	else if (decision->action == POLICY_NO_CLUSTER)
 		connection_end_with_reset(connection, context, FACTS_END_NO_CLUSTER);
+	else if (would_leave_clear(decision->cluster))
+		connection_end_with_reset(connection, context, FACTS_END_CLEARTEXT);
 	else if (connection_verify(connection, context))
 		go_on(connection, context, spare);
 }

@@ -17,6 +17,7 @@
 #include "redirect/base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Refuses to be root, unless `run_as` or `allow_root` says otherwise. Returns 0 or -EPERM. */
@@ -30,11 +31,14 @@ int sandbox_drop(bool run_as, uint32_t uid, uint32_t gid, struct error *e);
 
 /* What is opened later, too. Each may be NULL. */
 struct sandbox_files {
-	const char *log;          /* its folder stays, for writing; "" and "/dev/stdout" need none */
+	const char *log;          /* its folder stays, for writing; "", "/dev/stdout" and "/dev/stderr" need none */
+	bool log_moves;           /* a reload may name another file, wherever: writing is left to the files' own permissions */
 	const char *mesh_config;  /* the folders of these stay, for reading: a file may be replaced */
 	const char *certificates;
-	const char *config_dir;   /* a folder */
+	const char *config_dir;   /* a folder; with the one that it is in, since it may be a link, or made anew */
 	const char *resolv_conf;  /* its folder, and the one that it is linked into; it alone, where it is mounted */
+	const char *const *others; /* files that are read again; a folder that cannot be had now is left out */
+	size_t other_count;
 };
 
 /*

@@ -32,7 +32,10 @@ struct ruleset {
 
 #define PATH_SIZE 4096
 
-static struct ruleset rights_of(long version)
+/* What a log takes. */
+#define LOG_RIGHTS ((uint64_t)(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG))
+
+static struct ruleset rights_of(long version, bool log_moves)
 {
 	struct ruleset ruleset = {.handled_access_fs = RIGHTS_1};
 
@@ -44,6 +47,8 @@ static struct ruleset rights_of(long version)
 		ruleset.handled_access_net = RIGHT_BIND_TCP;
 	if (version >= 5)
 		ruleset.handled_access_fs |= RIGHT_IOCTL_DEV;
+	if (log_moves)
+		ruleset.handled_access_fs &= ~LOG_RIGHTS;
 	return ruleset;
 }
 
@@ -113,22 +118,49 @@ static int allow_resolver(int ruleset, const char *resolv_conf, struct error *e)
 	return rc == -ENOENT ? 0 : rc;
 }
 
+static bool is_root(const char *folder)
+{
+	struct stat root;
+	struct stat status;
+
+	return stat("/", &root) < 0 || stat(folder, &status) < 0 || (status.st_dev == root.st_dev && status.st_ino == root.st_ino);
+}
+
+/* A folder, and the one that it is in: a name that may lead elsewhere tomorrow. That of a folder in "/" would be all. */
+static int allow_by_name(int ruleset, const char *folder, uint64_t rights, struct error *e)
+{
+	char parent[PATH_SIZE];
+	size_t length = strlen(folder);
+	int rc = allow(ruleset, folder, rights, e);
+
+	while (length > 1 && folder[length - 1] == '/')
+		length--;
+	while (length > 0 && folder[length - 1] != '/')
+		length--;
+	if (rc < 0 || length >= sizeof parent)
+		return rc;
+	(void)snprintf(parent, sizeof parent, "%.*s", length > 0 ? (int)length : 1, length > 0 ? folder : ".");
+	return is_root(parent) ? 0 : allow(ruleset, parent, rights, e);
+}
+
 /* The log is opened anew, and made where it is gone; the others are read again and again. */
 static int allow_files(int ruleset, const struct sandbox_files *files, struct error *e)
 {
 	const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-	const uint64_t writing = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
-	bool has_log = files->log != NULL && *files->log != '\0' && strcmp(files->log, "/dev/stdout") != 0;
-	int rc = has_log ? allow_beside(ruleset, files->log, writing, e) : 0;
+	bool has_log = !files->log_moves && files->log != NULL && *files->log != '\0' && strcmp(files->log, "/dev/stdout") != 0 &&
+		       strcmp(files->log, "/dev/stderr") != 0;
+	int rc = has_log ? allow_beside(ruleset, files->log, LOG_RIGHTS, e) : 0;
 
 	if (rc == 0 && files->mesh_config != NULL)
 		rc = allow_beside(ruleset, files->mesh_config, reading, e);
 	if (rc == 0 && files->certificates != NULL)
 		rc = allow_beside(ruleset, files->certificates, reading, e);
 	if (rc == 0 && files->config_dir != NULL)
-		rc = allow(ruleset, files->config_dir, reading, e);
+		rc = allow_by_name(ruleset, files->config_dir, reading, e);
 	if (rc == 0 && files->resolv_conf != NULL)
 		rc = allow_resolver(ruleset, files->resolv_conf, e);
+	for (size_t i = 0; i < files->other_count && rc == 0; i++)
+		(void)allow_beside(ruleset, files->others[i], reading, e);
 	return rc;
 }
 
@@ -147,7 +179,7 @@ static int allow_sanitizer(int ruleset, struct error *e)
 int sandbox_paths(const struct sandbox_files *files, struct error *e)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct ruleset attribute = rights_of(version);
+	struct ruleset attribute = rights_of(version, files->log_moves);
 	size_t size = version >= 4 ? sizeof attribute : sizeof attribute.handled_access_fs;
 	int ruleset;
 	int rc;

@@ -82,9 +82,9 @@ static void flush(struct connection *connection, struct connection_context *cont
 	if (!is_alive(connection) || session->request == NULL || !http_exchange_has_request(&session->exchange))
 		return;
 	/* The route's clock, and the service's, start when the whole request is there. */
-	if (session->whole_at != 0)
+	if (session->request->whole_at != 0)
 		return;
-	session->whole_at = context->now;
+	session->request->whole_at = context->now;
 	if (session->request->decision.timeout <= 0)
 		return;
 	session->deadline = context->now + session->request->decision.timeout / 1000000;

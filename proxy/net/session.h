@@ -30,6 +30,8 @@ struct session_request {
 	struct http_forward route;
 	struct http_operation *operations; /* owned */
 	char *text;                        /* owned: what a rewrite or a redirect makes */
+	int64_t whole_at;    /* monotonic milliseconds: all of it had come; 0: not yet */
+	int64_t answered_at; /* the same: its response began */
 	struct circuit_share share;        /* what it has of its cluster's circuit, but for a connection */
 	struct queue_waiter waiter;        /* for a connection, with which session_take_turn() goes on */
 	char reason[QUEUE_REASON_SIZE];    /* why connecting failed */
@@ -47,7 +49,6 @@ struct session {
 	struct session_request *request; /* owned; NULL: none has come whole */
 	int64_t began;      /* monotonic milliseconds: its first byte; 0: there is none */
 	int64_t started;    /* the same of real time */
-	int64_t whole_at;   /* all of it had come; 0: not yet */
 	int64_t deadline;   /* of the route's timeout; INT64_MAX: none */
 	enum session_pause pause;
 	int64_t pause_until;
@@ -158,6 +159,12 @@ void session_check_idle(struct connection *connection, struct connection_context
 
 /* session_tls.c: whether the cluster wants TLS. */
 bool session_wants_tls(const struct session *session);
+
+/*
+ * session_tls.c: what makes two connections in TLS the same beside their cluster and address: whose certificate was asked
+ * for, and how it was checked. 0: no TLS.
+ */
+uint64_t session_tls_identity(const struct session *session);
 
 /* session_tls.c: begins the handshake on a connection that is there. */
 enum http_event session_start_tls(struct connection *connection, struct connection_context *context);

@@ -199,9 +199,11 @@ static enum http_event reply(struct connection *connection, struct connection_co
 
 static enum http_event abort_by_fault(struct session *session, struct connection_context *context)
 {
-	const struct http_reply answer = {.status = session->request->decision.fault_status,
-		.body = HTTP_TEXT("fault filter abort"), .flag = "FI", .details = "fault_filter_abort"};
+	const struct policy_decision *decision = &session->request->decision;
+	struct http_reply answer = http_reply_fault(decision->fault_status);
 
+	answer.has_grpc_status = decision->fault_grpc_status.is_set;
+	answer.grpc_status = (uint8_t)decision->fault_grpc_status.value;
 	return http_exchange_reply(&session->exchange, context->io, &answer);
 }
 
@@ -261,15 +263,12 @@ static bool take_random(struct connection_context *context)
 /* Returns 0 or -ENOMEM. */
 static int new_request(struct session *session, struct configuration *configuration)
 {
-	struct session_request *request = malloc(sizeof *request);
+	struct session_request *request = calloc(1, sizeof *request);
 
 	if (request == NULL)
 		return -ENOMEM;
 	request->configuration = configuration_ref(configuration);
-	request->decision = (struct policy_decision){.action = POLICY_BLOCK};
-	request->route = (struct http_forward){.timeout = 0};
-	request->operations = NULL;
-	request->text = NULL;
+	request->decision.action = POLICY_BLOCK;
 	session->request = request;
 	return 0;
 }
@@ -300,7 +299,6 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	session->tries = 0;
 	session->was_asked = session->is_unjudged = false;
 	session->deadline = session->try_deadline = INT64_MAX;
-	session->whole_at = 0;
 	connection->facts.has_upstream = connection->facts.has_upstream_local = connection->facts.is_mismatch = false;
 	if (!take_random(context))
 		return HTTP_EVENT_NO_MEMORY;
@@ -318,7 +316,33 @@ enum http_event session_take_request(struct connection *connection, struct conne
 
 /* --- and its end */
 
-static void fill_http(const struct policy_decision *decision, const struct http_outcome *outcome, struct facts_http *out)
+static struct facts_text logged_header(const void *exchange, bool of_response, struct facts_text name)
+{
+	struct http_text text = http_exchange_header(exchange, of_response, (struct http_text){name.data, name.size});
+
+	return facts_text(text);
+}
+
+static uint64_t time_until(const struct session *session, int64_t moment)
+{
+	return moment > session->began ? (uint64_t)(moment - session->began) : 0;
+}
+
+/* What is known of a request that came whole. */
+static void fill_forwarding(const struct session *session, struct facts_http *out)
+{
+	const struct session_request *request = session->request;
+
+	out->has_request_duration = request->whole_at != 0;
+	out->request_duration = time_until(session, request->whole_at);
+	out->has_response_duration = request->answered_at != 0;
+	out->response_duration = time_until(session, request->answered_at);
+	if (request->route.path.data != NULL)
+		out->sent_path = facts_text(http_exchange_header(&session->exchange, false, HTTP_TEXT(":path")));
+}
+
+static void fill_http(const struct session *session, const struct policy_decision *decision,
+	const struct http_outcome *outcome, struct facts_http *out)
 {
 	*out = (struct facts_http){
 		.method = facts_text(outcome->names.method),
@@ -336,7 +360,11 @@ static void fill_http(const struct policy_decision *decision, const struct http_
 		.attempts = outcome->attempts,
 		.has_service_time = outcome->has_service_time,
 		.service_time = outcome->service_time,
+		.header = logged_header,
+		.context = &session->exchange,
 	};
+	if (session->request != NULL)
+		fill_forwarding(session, out);
 	for (unsigned i = 0; i < outcome->flag_count && i < FACTS_FLAGS_MAX; i++)
 		out->flags[out->flag_count++] = outcome->flags[i];
 }
@@ -364,7 +392,7 @@ static void log_request(const struct connection *connection, struct connection_c
 	/* Nothing was decided about what cannot be read, and the rest of the facts are the request's before it. */
 	if (session->request == NULL)
 		facts.has_upstream = facts.has_upstream_local = facts.is_mismatch = false;
-	fill_http(decision, outcome, &http);
+	fill_http(session, decision, outcome, &http);
 	facts.started = session->started;
 	facts.duration = context->now - session->began;
 	facts.received = outcome->received;

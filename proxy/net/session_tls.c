@@ -52,6 +52,33 @@ static void find_name(const struct session *session, char out[NAME_SIZE])
 	out[strcspn(out, ":")] = '\0';
 }
 
+/* FNV-1a; with the NUL, so that texts do not run into each other. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+	size_t size = text != NULL ? strlen(text) + 1 : 0;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(1099511628211);
+	return (hash ^ (text == NULL)) * UINT64_C(1099511628211);
+}
+
+uint64_t session_tls_identity(const struct session *session)
+{
+	const struct destination_tls *tls;
+	uint64_t hash = UINT64_C(14695981039346656037);
+	char name[NAME_SIZE];
+
+	if (!session_wants_tls(session))
+		return 0;
+	tls = session->request->decision.cluster->traffic.tls;
+	find_name(session, name);
+	hash = mix(mix(mix(hash, name), tls->sni), tls->ca_certificates);
+	for (size_t i = 0; i < tls->subject_alt_names.count; i++)
+		hash = mix(hash, tls->subject_alt_names.items[i]);
+	hash = mix(hash, tls->insecure_skip_verify ? "insecure" : NULL);
+	return mix(hash, tls->is_unusable ? "unusable" : NULL);
+}
+
 enum http_event session_start_tls(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
@@ -62,7 +89,7 @@ enum http_event session_start_tls(struct connection *connection, struct connecti
 	enum http_event event = HTTP_EVENT_NONE;
 
 	if (tls == NULL)
-		return fail(connection, context, "TLS_error:_its_files_cannot_be_read");
+		return fail(connection, context, "TLS_error:_its_settings_cannot_be_used");
 	find_name(session, name);
 	if (tls_stream_new(tls, name, &session->link.tls) < 0)
 		return HTTP_EVENT_NO_MEMORY;

@@ -101,8 +101,9 @@ enum http_event session_take_response(struct connection *connection, struct conn
 		if (session->tries > (unsigned)retries->attempts && retries->attempts > 0)
 			http_exchange_flag(&session->exchange, "URX");
 	}
+	session->request->answered_at = context->now;
 	return http_exchange_respond(&session->exchange, context->io,
-		session->whole_at != 0 ? (uint64_t)(context->now - session->whole_at) : 0);
+		session->request->whole_at != 0 ? (uint64_t)(context->now - session->request->whole_at) : 0);
 }
 
 static bool is_retriable_failure(const struct route_retries *retries, enum http_failure failure)

@@ -205,6 +205,15 @@ static const char *cluster_name(const struct session *session)
 	return session->request->decision.action == POLICY_ROUTE ? session->request->decision.cluster_name : NULL;
 }
 
+/* One that is spoken to in TLS is for the name and the checks that it was made with. */
+static struct link_key find_key(const struct connection *connection)
+{
+	struct link_key key = link_key(cluster_name(connection->session), &connection->facts.upstream);
+
+	key.cluster ^= session_tls_identity(connection->session);
+	return key;
+}
+
 static bool is_attached_to(const struct connection *connection, const struct link_key *key, int64_t now)
 {
 	const struct session *session = connection->session;
@@ -216,7 +225,7 @@ static bool is_attached_to(const struct connection *connection, const struct lin
 enum http_event session_get_connection(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	struct link_key key = link_key(cluster_name(session), &connection->facts.upstream);
+	struct link_key key = find_key(connection);
 	const struct queue *queue = session->request->share.circuit != NULL ? queue_find(&context->queues, &key) : NULL;
 	bool others_wait = queue != NULL && queue->first != NULL;
 

@@ -125,6 +125,12 @@ static const struct format *format_of(const struct worker *worker)
 	return configuration != NULL && configuration->format != NULL ? configuration->format : worker->format;
 }
 
+/* The configuration is a new one. */
+static void take_format(struct worker *worker)
+{
+	worker->context.io->keeps_heads = format_asks_response(format_of(worker));
+}
+
 static void write_line(struct connection_context *context, struct facts *facts)
 {
 	struct worker *worker = worker_of(context);
@@ -210,6 +216,7 @@ static void reconfigure(struct worker *worker)
 		return;
 	configuration_unref(context->configuration);
 	context->configuration = configuration_newest(worker->options.source);
+	take_format(worker);
 	for (size_t i = 0; worker->table.active > 0 && (connection = table_at(&worker->table, i)) != NULL; i++)
 		connection_reconsider(connection, context);
 }
@@ -401,6 +408,7 @@ static int init_policy(struct worker *worker, struct error *e)
 	context->io = io;
 	http_io_init(context->io);
 	context->configuration = configuration_newest(worker->options.source);
+	take_format(worker);
 	rc = watch(context->epoll, worker->resolved.wake, make_reference(REFERENCE_RESOLVED, 0, 0));
 	return rc < 0 ? error_set_errno(e, -rc, "cannot watch the resolver") : 0;
 }

@@ -78,9 +78,13 @@ static void apply_rule(struct builder *b, struct policy_cluster *cluster)
 	if (item == NULL)
 		return;
 	cluster->traffic = destination_rule_policy(item->resource->destination_rule, NULL, cluster->port);
-	if (cluster->traffic.tls != NULL && service_protocol_is_tls(cluster->protocol))
-		build_warn(b, item, "port %u of %s carries TLS already: with tls of its own it is encrypted twice", cluster->port,
-			cluster->host);
+	if (cluster->traffic.tls == NULL)
+		return;
+	if (service_protocol_is_tls(cluster->protocol))
+		build_warn(b, item, "port %u of %s carries TLS already: it passes as it is", cluster->port, cluster->host);
+	else if (cluster->protocol != SERVICE_HTTP)
+		build_warn(b, item, "port %u of %s: TLS is begun for HTTP/1.x requests alone, and what else comes is refused",
+			cluster->port, cluster->host);
 }
 
 /* --- endpoints */

@@ -20,6 +20,7 @@
 #define STATUS_NO_ROUTE 404
 #define STATUS_NO_BACKEND 500
 #define STATUS_MOVED 301
+#define STATUS_OF_GRPC 200 /* what a fault with a status of gRPC's alone has, as in Envoy, whoever asks */
 
 struct state {
 	const struct policy *policy;
@@ -27,6 +28,7 @@ struct state {
 	struct policy_decision *decision;
 	char name[NAME_LENGTH_MAX]; /* as hosts are compared */
 	size_t name_length;         /* 0: none */
+	bool by_address;            /* decided by where the application dialled: no name has to be believed */
 	uint64_t random;
 };
 
@@ -96,12 +98,19 @@ static void route_to(struct state *s, const struct policy_cluster *cluster)
 	d->cluster = cluster;
 	d->cluster_name = cluster->name;
 	/* Only where a name was what decided, and the application says where to dial. */
-	if (!d->whole && cluster->resolution == SERVICE_NONE &&
+	if (!s->by_address && cluster->resolution == SERVICE_NONE &&
 		!is_declared_address(cluster->resource->service_entry, &s->facts->destination.address))
 		d->verify = s->policy->verify;
 }
 
 /* --- connections */
+
+/* By an address; which is all that counts, but where the bytes may be HTTP, which is decided request by request. */
+static void set_by_address(struct state *s, const struct policy_host *host)
+{
+	s->by_address = true;
+	s->decision->whole = host->cluster->protocol != SERVICE_UNSET || s->facts->protocol != POLICY_OPAQUE;
+}
 
 /* Returns false where none of the host's rules is for this connection. */
 static bool route_connection(struct state *s, const struct policy_host *host)
@@ -177,8 +186,11 @@ static void set_fault(struct state *s, const struct route_fault *fault)
 	if (fault->has_delay && draw_percent(s, &fault->delay_percent))
 		d->fault_delay = fault->delay.nanoseconds;
 	if (fault->has_abort && draw_percent(s, &fault->abort_percent)) {
-		d->fault_status = (uint16_t)(fault->abort_status.is_set ? fault->abort_status.value : 0);
 		d->fault_grpc_status = fault->abort_grpc_status;
+		if (fault->abort_status.is_set)
+			d->fault_status = (uint16_t)fault->abort_status.value;
+		else if (fault->abort_grpc_status.is_set)
+			d->fault_status = STATUS_OF_GRPC;
 	}
 }
 
@@ -304,7 +316,7 @@ static bool decide_by_address(struct state *s)
 	/* A port without a protocol is HTTP first, where it is HTTP. */
 	if (host == NULL || (s->facts->protocol == POLICY_HTTP && host->cluster->protocol == SERVICE_UNSET))
 		return false;
-	s->decision->whole = true;
+	set_by_address(s, host);
 	return route_connection(s, host);
 }
 
@@ -316,7 +328,7 @@ static bool decide_by_name(struct state *s)
 
 	if (s->name_length == 0)
 		return false;
-	s->decision->whole = false;
+	s->by_address = s->decision->whole = false;
 	if (s->facts->protocol == POLICY_HTTP) {
 		host = host_index_find(&s->policy->http, s->name, s->name_length, port, probes);
 		if (host != NULL)
@@ -353,7 +365,6 @@ static bool decide_by_resolved(struct state *s)
 
 	if (s->facts->names == NULL || ((owners & POLICY_PORT_TCP) == 0 && !http2))
 		return false;
-	s->decision->whole = true;
 	count = s->facts->names(s->facts->context, &to->address, names, POLICY_NAMES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		const struct policy_host *host = NULL;
@@ -363,7 +374,10 @@ static bool decide_by_resolved(struct state *s)
 			host = find_http2(s, names[i], length);
 		if (host == NULL)
 			host = host_index_find(&s->policy->tcp_names, names[i], length, to->port, &s->decision->probes);
-		if (host != NULL && route_connection(s, host))
+		if (host == NULL)
+			continue;
+		set_by_address(s, host);
+		if (route_connection(s, host))
 			return true;
 	}
 	return false;
@@ -380,7 +394,7 @@ static bool decide_by_unset_address(struct state *s)
 	host = prefix_index_find(&s->policy->addresses, &to->address, to->port, &s->decision->probes);
 	if (host == NULL)
 		return false;
-	s->decision->whole = true;
+	set_by_address(s, host);
 	return route_connection(s, host);
 }
 
@@ -408,6 +422,7 @@ void policy_decide(const struct policy *policy, const struct policy_facts *facts
 	s.facts = facts;
 	s.decision = ret_decision;
 	s.name_length = 0;
+	s.by_address = false;
 	s.random = facts->random;
 	*ret_decision = (struct policy_decision){.verify = MESH_VERIFY_OFF};
 	set_name(&s);

@@ -78,7 +78,7 @@ struct policy_decision {
 	const struct direct_response *response;
 	int64_t fault_delay;           /* nanoseconds to wait first; 0: none */
 	uint16_t fault_status;         /* then abort with this; 0: no */
-	const char *fault_grpc_status; /* or with this, by name; NULL: no */
+	struct number fault_grpc_status; /* and with this, instead of what gRPC makes of `fault_status` */
 
 	unsigned probes; /* places that were looked at, which does not grow with the number of entries */
 };

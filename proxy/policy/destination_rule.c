@@ -11,24 +11,41 @@
 
 /* --- tls */
 
-/* Traffic that was to be encrypted, or to carry a certificate, must not leave without. */
+/*
+ * Traffic that was to be encrypted, or to carry a certificate, must not leave without; nor must a check be left out. A rule
+ * that was refused for it would do just that, so it is taken, and keeps everything back.
+ */
+static void hold_back(struct reader *r, struct destination_tls *tls, const char *why)
+{
+	tls->is_unusable = true;
+	reader_warn(r, "", "%s; as it is, requests there are answered 503, and other connections refused", why);
+}
+
 static void read_mode(struct reader *r, const struct node *node, void *target)
 {
 	static const char *const words[] = {"DISABLE", "SIMPLE"};
 	struct destination_tls *tls = target;
 
 	static_assert(sizeof words / sizeof *words == DESTINATION_TLS_MODE_COUNT, "every mode has a word");
-	if (node->type == NODE_SCALAR && (strcmp(node->text, "MUTUAL") == 0 || strcmp(node->text, "ISTIO_MUTUAL") == 0))
-		reader_error(r, "", "tls mode %s is not supported; valid: DISABLE, SIMPLE", node->text);
-	else
+	if (node->type == NODE_SCALAR && (strcmp(node->text, "MUTUAL") == 0 || strcmp(node->text, "ISTIO_MUTUAL") == 0)) {
+		tls->mode = DESTINATION_TLS_SIMPLE;
+		hold_back(r, tls, *node->text == 'M' ? "tls mode MUTUAL is not supported; valid: DISABLE, SIMPLE"
+						     : "tls mode ISTIO_MUTUAL is not supported; valid: DISABLE, SIMPLE");
+	} else {
 		tls->mode = (enum destination_tls_mode)reader_word(r, node, words, FIELD_COUNT(words), 0);
+	}
 }
 
-static void refuse_credential(struct reader *r, const struct node *node, void *target)
+static void read_credential(struct reader *r, const struct node *node, void *target)
 {
 	(void)node;
-	(void)target;
-	reader_error(r, "", "not supported: name a file with caCertificates");
+	hold_back(r, target, "not supported: name a file with caCertificates");
+}
+
+static void read_revocations(struct reader *r, const struct node *node, void *target)
+{
+	(void)node;
+	hold_back(r, target, "lists of revoked certificates are not supported");
 }
 
 static void read_tls(struct reader *r, const struct node *node, void *target)
@@ -39,10 +56,10 @@ static void read_tls(struct reader *r, const struct node *node, void *target)
 		{"caCertificates", reader_text, offsetof(struct destination_tls, ca_certificates)},
 		{"subjectAltNames", reader_texts, offsetof(struct destination_tls, subject_alt_names)},
 		{"insecureSkipVerify", reader_boolean, offsetof(struct destination_tls, insecure_skip_verify)},
-		{"credentialName", refuse_credential, 0},
+		{"credentialName", read_credential, 0},
 		{"clientCertificate", NULL, 0},
 		{"privateKey", NULL, 0},
-		{"caCrl", NULL, 0},
+		{"caCrl", read_revocations, 0},
 	};
 	struct destination_tls *tls = target;
 

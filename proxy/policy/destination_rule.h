@@ -15,6 +15,7 @@ struct destination_tls {
 	const char *ca_certificates; /* a file; NULL: the system's */
 	struct texts subject_alt_names; /* none: the request's host */
 	bool insecure_skip_verify;
+	bool is_unusable; /* asks for what the proxy does not do: nothing is sent */
 };
 
 /* Limits that are not set, or zero, are not there. */

@@ -152,6 +152,17 @@ static void read_mesh(struct reader *r, const struct node *node, struct mesh *me
 	reader_object(r, node, fields, FIELD_COUNT(fields), mesh);
 }
 
+/* What is around mesh settings elsewhere is none: read as settings, it would be those that let everything pass. */
+static int check_kind(const struct node *root, struct error *e)
+{
+	const struct node *kind = node_get(root, "kind");
+
+	if (kind == NULL || kind->type != NODE_SCALAR)
+		return 0;
+	return error_set(e, EINVAL, "kind: %.100s is no mesh settings: those are the fields of Istio's MeshConfig, as in data.mesh "
+				    "of its ConfigMap, or in spec.meshConfig of an IstioOperator", kind->text);
+}
+
 /* The one document that is not empty. */
 static int read_document(struct arena *scratch, const char *file, const char *text, size_t length, struct report *report,
 	struct node **ret_root)
@@ -166,13 +177,17 @@ static int read_document(struct arena *scratch, const char *file, const char *te
 		struct error e;
 		int rc = yaml_read(&document, scratch, &next, &place.line, &e);
 
-		if (rc == 0 && next != NULL && root != NULL)
+		if (rc == 0 && node_is_null(next))
+			continue;
+		if (rc == 0)
+			rc = check_kind(next, &e);
+		if (rc == 0 && root != NULL)
 			rc = error_set(&e, EINVAL, "a second document: mesh settings are one");
 		if (rc < 0) {
 			report_add(report, REPORT_ERROR, &place, "%s", e.text);
 			return rc;
 		}
-		root = next != NULL ? next : root;
+		root = next;
 	}
 	*ret_root = root;
 	return 0;
@@ -189,7 +204,7 @@ int mesh_read(struct arena *arena, const char *file, const char *text, size_t le
 
 	mesh_default(&mesh);
 	r.root = root;
-	if (rc == 0 && root != NULL && !node_is_null(root))
+	if (rc == 0 && root != NULL)
 		read_mesh(&r, root, &mesh);
 	arena_free(&scratch);
 	if (rc == 0 && r.failed)

@@ -122,7 +122,7 @@ struct route_fault {
 	struct duration delay;
 	struct fault_percent abort_percent;
 	struct number abort_status; /* HTTP */
-	const char *abort_grpc_status; /* NULL: none */
+	struct number abort_grpc_status; /* where no HTTP status is set */
 };
 
 struct route_rewrite {

@@ -183,16 +183,23 @@ static void check_status(struct reader *r, const char *field, int32_t status)
 		reader_error(r, field, "HTTP status %d is not in range 200-599", status);
 }
 
-static void check_grpc_status(struct reader *r, const char *status)
+static void read_grpc_status(struct reader *r, const struct node *node, void *target)
 {
 	static const char *const known[] = {"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
 		"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
 		"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
 
-	for (size_t i = 0; i < FIELD_COUNT(known); i++)
+	struct number *number = target;
+	const char *status = NULL;
+
+	reader_text(r, node, &status);
+	if (status == NULL)
+		return;
+	for (size_t i = 0; i < FIELD_COUNT(known) && !number->is_set; i++)
 		if (strcmp(known[i], status) == 0)
-			return;
-	reader_error(r, "grpcStatus", "gRPC status \"%s\" is not supported. See "
+			*number = (struct number){.is_set = true, .value = (int32_t)i};
+	if (!number->is_set)
+		reader_error(r, "", "gRPC status \"%s\" is not supported. See "
 				      "https://github.com/grpc/grpc/blob/master/doc/statuscodes.md for a list of supported "
 				      "codes, for example 'NOT_FOUND'", status);
 }
@@ -201,7 +208,7 @@ static void read_abort(struct reader *r, const struct node *node, void *target)
 {
 	static const struct reader_field fields[] = {
 		{"httpStatus", reader_number, offsetof(struct route_fault, abort_status)},
-		{"grpcStatus", reader_text, offsetof(struct route_fault, abort_grpc_status)},
+		{"grpcStatus", read_grpc_status, offsetof(struct route_fault, abort_grpc_status)},
 		{"percentage", read_percentage, offsetof(struct route_fault, abort_percent)},
 		{"percent", read_percent, offsetof(struct route_fault, abort_percent)},
 		{"http2Error", NULL, 0},
@@ -214,9 +221,7 @@ static void read_abort(struct reader *r, const struct node *node, void *target)
 		reader_error(r, "http2Error", "HTTP/2 abort fault injection not supported yet");
 	else if (fault->abort_status.is_set)
 		check_status(r, "httpStatus", fault->abort_status.value);
-	else if (fault->abort_grpc_status != NULL)
-		check_grpc_status(r, fault->abort_grpc_status);
-	else
+	else if (node_is_null(node_get(node, "grpcStatus")))
 		reader_warn(r, "", "abort configured, but error type not set");
 	check_fault_percent(r, &fault->abort_percent);
 }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* Of a host, what fits into the name of a resource, with the port. Names may have dots, so no two hosts share one. */
 #define HOST_PART_MAX 240
@@ -32,22 +33,44 @@ static bool find_host(const struct policy_facts *facts, char out[NAME_LENGTH_MAX
 	       address_parse(out, (size_t)canonical, &address) < 0;
 }
 
-/* What tells no host is declared by its address. The entry's host is then a name for the log, and nothing else. */
+/* Whether a request's host is the very address that was dialled. */
+static bool is_for_address(const struct policy_facts *facts, const char *address)
+{
+	char host[ADDRESS_TEXT_SIZE + 2];
+	size_t length;
+
+	if (facts->protocol != POLICY_HTTP || facts->name == NULL)
+		return false;
+	length = name_of_authority(facts->name, facts->name_length);
+	(void)snprintf(host, sizeof host, address_is_ipv4(&facts->destination.address) ? "%s" : "[%s]", address);
+	return strlen(host) == length && strncasecmp(host, facts->name, length) == 0;
+}
+
+/*
+ * What tells no host is declared by its address. The entry's host is then a name for the log, and nothing else. Requests to
+ * an address stay requests: as TCP they would be for any host there.
+ */
 static const char *suggest_address(char out[SUGGEST_SIZE], const struct policy_facts *facts)
 {
 	char text[ADDRESS_TEXT_SIZE];
 	char label[ADDRESS_TEXT_SIZE];
+	char endpoints[ADDRESS_TEXT_SIZE + 40] = "";
+	bool http;
 	unsigned port = facts->destination.port;
 
 	(void)address_format(text, &facts->destination.address);
+	http = is_for_address(facts, text);
+	if (http)
+		(void)snprintf(endpoints, sizeof endpoints, "\"endpoints\":[{\"address\":\"%s\"}],", text);
 	memcpy(label, text, sizeof label);
 	for (char *c = label; *c != '\0'; c++)
 		if (*c == '.' || *c == ':')
 			*c = '-';
 	(void)snprintf(out, SUGGEST_SIZE,
 		HEAD "ip-%s-%u\"},\"spec\":{\"hosts\":[\"ip-%s-%u.internal\"],\"addresses\":[\"%s\"],"
-		"\"ports\":[{\"number\":%u,\"name\":\"tcp\",\"protocol\":\"TCP\"}],\"resolution\":\"NONE\"," TAIL,
-		label, port, label, port, text, port);
+		"\"ports\":[{\"number\":%u,\"name\":\"%s\",\"protocol\":\"%s\"}],\"resolution\":\"%s\",%s" TAIL,
+		label, port, label, port, text, port, http ? "http" : "tcp", http ? "HTTP" : "TCP", http ? "STATIC" : "NONE",
+		endpoints);
 	return out;
 }
 

@@ -40,6 +40,11 @@ struct builder {
 
 struct yaml_cursor yaml_begin(const char *text, size_t length)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, from editors that write it; libyaml counts it as a column */
+	size_t size = length >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+
+	text += size;
+	length -= size;
 	return (struct yaml_cursor){.next = text, .end = text + length, .line = 1};
 }
 

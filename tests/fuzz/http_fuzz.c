@@ -123,6 +123,7 @@ static void fly(struct pilot *pilot, const struct flight *flight, size_t client_
 	static const struct http_forward route = {.decorator = HTTP_TEXT("h:80/*"), .timeout = 3000};
 
 	pilot_start(pilot, &route);
+	pilot->wanted = "x-a";
 	pilot->retries = (flight->flags & RETRIES) != 0 ? 2 : 0;
 	pilot_fly(pilot, flight->client, flight->client_size, client_piece, flight->origin, flight->origin_size, origin_piece,
 		true);

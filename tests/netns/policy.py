@@ -12,7 +12,7 @@ import relay
 from nameserver import NXDOMAIN, SERVFAIL, Name
 from policy_world import (DIALLED, HttpOrigin, TlsOrigin, World, blocked_line, http_line, make_folder, never, response,
                           service_entry, tcp_line)
-from relay import Origin, connect, echo_upper, equal, reset, wait_for
+from relay import Origin, connect, echo_upper, equal, receive_all, reset, wait_for
 
 HTTPBIN, GOOGLE = "10.1.1.1", "10.2.2.2"
 NAMES = {"httpbin.org": HTTPBIN, "www.google.com": GOOGLE}
@@ -244,6 +244,33 @@ def test_tcp_by_what_its_name_resolves_to(folder):
             equal("cluster", world.columns()["cluster"], "outbound|443||www.google.com")
         equal("TLS of nobody's", world.curl("-k", "https://unknown.example/", port=443).exit, 35)
         world.expect(tcp_line(flags="UH", sni="unknown.example"))
+
+
+def test_a_port_without_a_protocol(folder):
+    """Is HTTP where the bytes are, and else belongs to its addresses."""
+    def entry(host, port, more):
+        return service_entry(host, port, "TCP", more=more).replace(", protocol: TCP", "").replace("DNS", "NONE" if more else "DNS")
+    entries = {"own": entry("own.example", 9000, "  addresses: [10.5.0.1]\n"), "dns": entry("dns.example", 9001, "")}
+    with World(folder, names={"dns.example": "10.5.0.2"}, **entries) as world:
+        wait_for("an answer", lambda: world.server.count("dns.example") > 1)
+        for address, port, host in (("10.5.0.1", 9000, "own.example"), ("10.5.0.2", 9001, "dns.example")):
+            columns = {"upstream": f"{address}:{port}", "cluster": f"outbound|{port}||{host}", "dst": f"{address}:{port}"}
+            with HttpOrigin(port) as origin:
+                answer = world.ask(get("/p", host), address, port)
+                equal("decided as a request", origin.requests[0].value("x-envoy-decorator-operation"), f"{host}:{port}/*")
+                world.expect(http_line("GET /p HTTP/1.1", host, tx=len(answer.body), route="default", **columns))
+            with Origin(port, echo_upper):
+                equal("bytes", world.send(b"\0abc", address, port), b"\0ABC")
+                world.expect(tcp_line(rx=4, tx=4, local="LOCAL", **columns))
+                hello = hello_with_ech("unknown.example")
+                equal("TLS", world.send(hello, address, port), hello.upper())
+                world.expect(tcp_line(rx=len(hello), tx=len(hello), termination="ech", sni="unknown.example", local="LOCAL",
+                                      **columns))
+            with Origin(port, lambda sock: sock.sendall(b"hello")), connect(address, port) as sock:
+                equal("a server that speaks first", receive_all(sock), b"hello")
+            world.expect(tcp_line(tx=5, local="LOCAL", **columns))
+            relay.expect_reset("10.5.0.9", port)
+            world.expect(tcp_line(flags="UH", dst=f"10.5.0.9:{port}"))
 
 
 # --- resolutions, wildcards, ports

@@ -163,6 +163,9 @@ def test_faults(folder):
   - match: [{uri: {prefix: /delay}}]
     fault: {delay: {fixedDelay: 100ms, percentage: {value: 100}}}
     route: [{destination: {host: httpbin.org}}]
+  - match: [{uri: {prefix: /grpc}}]
+    fault: {abort: {grpcStatus: NOT_FOUND, percentage: {value: 100}}}
+    route: [{destination: {host: httpbin.org}}]
   - fault: {abort: {httpStatus: 500, percentage: {value: 0}}}
     route: [{destination: {host: httpbin.org}}]
 """
@@ -173,6 +176,14 @@ def test_faults(folder):
                                                          "date: DATE", "server: envoy"], b"fault filter abort"))
             world.expect(by_itself(f"GET {path} HTTP/1.1", status=answer.status, flags=flags, details="fault_filter_abort", tx=18,
                                    cluster=CLUSTER))
+        # A status of gRPC's own, also for who speaks something else.
+        answer = world.ask(get("/grpc", more="Content-Type: application/grpc\r\n", method="POST"))
+        equal("gRPC", answer.headers, ["HTTP/1.1 200 OK", "content-type: application/grpc", "grpc-status: 5",
+                                       "grpc-message: fault filter abort", "date: DATE", "server: envoy", "content-length: 0"])
+        equal("gRPC", world.columns().group("status", "flags", "details"), ("200", "FI", "fault_filter_abort"))
+        answer = world.ask(get("/grpc"))
+        equal("no gRPC", (answer.status, answer.body), (200, b"fault filter abort"))
+        world.expect(by_itself("GET /grpc HTTP/1.1", flags="FI", details="fault_filter_abort", tx=18, cluster=CLUSTER))
         equal("requests", origin.requests, [])
         answer = world.ask(get("/delay"))
         equal("delayed", answer.status, 200)

@@ -151,7 +151,7 @@ class World:
     """A proxy with its settings. `names` is what the name server says."""
 
     def __init__(self, folder, mode="REGISTRY_ONLY", names=None, mesh="", arguments=(), descriptors=None, resolver="",
-                 **files):
+                 log_option=True, **files):
         self.folder, self.taken, self.marks = folder, 0, 0
         os.mkdir(f"{folder}/config")
         os.chmod(f"{folder}/config", 0o755)
@@ -163,7 +163,7 @@ class World:
         self.server.names = {name: told if isinstance(told, Name) else Name(*told.split())
                              for name, told in (names or {}).items()}
         self.proxy = Proxy(folder, "--mesh-config", f"{folder}/mesh.yaml", "--config-dir", f"{folder}/config",
-                           "--resolv-conf", f"{folder}/resolv.conf", *arguments, descriptors=descriptors)
+                           "--resolv-conf", f"{folder}/resolv.conf", *arguments, descriptors=descriptors, log_option=log_option)
 
     def __enter__(self):
         return self

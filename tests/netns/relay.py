@@ -55,18 +55,20 @@ def wait_for(what, condition, deadline=DEADLINE):
 
 
 class Proxy:
-    """weir-proxy as user 1337, with its log in a file."""
+    """weir-proxy as user 1337, with its log in a file, which is its stdout where no option says so."""
 
     running = []
 
-    def __init__(self, folder, *arguments, descriptors=None, environment=None, pass_fds=(), must_start=True):
+    def __init__(self, folder, *arguments, descriptors=None, environment=None, pass_fds=(), must_start=True,
+                 log_option=True):
         self.path = f"{folder}/access.log"
         open(self.path, "w").close()
         os.chown(self.path, 1337, 1337)
         self.process = subprocess.Popen(
             harness.inside(POD, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups",
                            "env", *(f"{name}={value}" for name, value in (environment or {}).items()), f"{BUILD}/weir-proxy",
-                           "--access-log", self.path, *arguments), stderr=subprocess.PIPE, text=True, pass_fds=pass_fds,
+                           *(("--access-log", self.path) if log_option else ()), *arguments),
+            stdout=None if log_option else open(self.path, "a"), stderr=subprocess.PIPE, text=True, pass_fds=pass_fds,
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))))
         Proxy.running.append(self.process)
         wait_for("readiness", lambda: self.is_ready() or (not must_start and self.process.poll() is not None))

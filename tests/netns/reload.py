@@ -7,6 +7,7 @@ leaves the last good ones in force and is told with its file and line. TAP on st
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -183,6 +184,34 @@ def test_files_that_come_and_go(folder):
         world.become(200, OTHER)
 
 
+def test_a_directory_that_is_a_link(folder):
+    """As git-sync makes it: what it leads to changes, and what it led to is removed. And a folder that is made anew."""
+    def publish(name, host):
+        os.mkdir(f"{folder}/git/{name}")
+        os.chmod(f"{folder}/git/{name}", 0o755)
+        with open(f"{folder}/git/{name}/entry.yaml", "w", encoding="ascii") as file:
+            file.write(service_entry(host))
+        os.symlink(name, f"{folder}/git/new")
+        os.rename(f"{folder}/git/new", f"{folder}/git/current")
+    # Mesh settings are elsewhere: their folder says nothing of this one.
+    os.mkdir(f"{folder}/git")
+    os.mkdir(f"{folder}/world")
+    for name in ("git", "world"):
+        os.chmod(f"{folder}/{name}", 0o777)
+    publish("one", HOST)
+    with Watched(f"{folder}/world", arguments=("--config-dir", f"{folder}/git/current/")) as world, HttpOrigin():
+        equal("at first", world.status(), 200)
+        publish("two", OTHER)
+        world.become(200, OTHER)
+        equal("withdrawn", world.status(), 502)
+        shutil.rmtree(f"{folder}/git/one")
+        shutil.rmtree(f"{folder}/git/two")
+        world.hear("the configuration stays as it was")
+        equal("without it", world.status(OTHER), 200)
+        publish("two", HOST)
+        world.become(200)
+
+
 def test_broken_files(folder):
     """What they said before holds, and what is wrong is told with file and line; the others go on."""
     with Watched(folder, origin=service_entry(HOST)) as world, HttpOrigin():
@@ -317,6 +346,42 @@ def test_the_log_s_file(folder):
         world.status()
         wait_for("a line where the option says", lambda: len(world.raw_lines()) > 0)
         equal("the option wins", os.path.exists(f"{logs}/second.log"), False)
+
+
+def test_the_log_moves(folder):
+    """To a file, to one in another folder, to nowhere, and back; each line is in the one place that was said."""
+    for name in ("a", "b"):
+        os.mkdir(f"{folder}/{name}")
+        os.chmod(f"{folder}/{name}", 0o777)
+    with Watched(folder, log_option=False, origin=service_entry(HOST)) as world, HttpOrigin():
+        files = {"stdout": world.proxy.path, **{name: f"{folder}/{name}/access.log" for name in ("a", "b")}}
+
+        def logged(mark):
+            found = ["stderr"] * any(f" /{mark} " in line for line in world.told)
+            for name, path in files.items():
+                if os.path.exists(path):
+                    with open(path, encoding="ascii") as file:
+                        found += [name] * (f" /{mark} " in file.read())
+            return found
+        version = 1
+        for number, (name, setting) in enumerate((("stdout", "/dev/stdout"), ("a", files["a"]), ("b", files["b"]), (None, "''"),
+                                                  ("stderr", "/dev/stderr"), ("a", files["a"]), (None, "''"),
+                                                  ("stdout", "/dev/stdout"))):
+            # By the second message the log has moved: it does so behind the first.
+            for timeout in (5, 6):
+                world.set_mesh("REGISTRY_ONLY", f"accessLogFile: {setting}\nconnectTimeout: {timeout}s")
+                version += 1
+                world.hear(f"configuration {version} is in force")
+            equal("status", world.status(path=f"/{number}"), 200)
+            if name is not None:
+                wait_for(f"a line in {name}", lambda number=number: logged(number))
+            equal(setting, logged(number), [name] if name is not None else [])
+        # What came while there was none stays unsaid.
+        equal("afterwards", [logged(number) for number in (3, 6)], [[], []])
+        world.set_mesh("REGISTRY_ONLY", f"accessLogFile: {folder}/none/access.log")
+        world.hear("cannot open the access log .*/none/access.log, and go on with the old one: No such file")
+        world.status(path="/last")
+        wait_for("the old one", lambda: logged("last") == ["stdout"])
 
 
 def test_timeouts(folder):

@@ -289,6 +289,8 @@ static void connections(void **state)
 		{FACTS_END_OVERFLOW, HTTPBIN, false, false, false, "UO - - \"-\"",
 			"\"-\" " HTTPBIN " " ADDRESSES_BUT_LOCAL "- -"},
 		{FACTS_END_DURATION, HTTPBIN, true, true, false, "DT - - \"-\"", DIALLED HTTPBIN " " ADDRESSES "- -"},
+		{FACTS_END_CLEARTEXT, HTTPBIN, false, false, false, "UF,URX - cleartext_refused \"-\"",
+			"\"-\" " HTTPBIN " " ADDRESSES_BUT_LOCAL "- -"},
 		{FACTS_END_MISMATCH, HTTPBIN, false, false, true, "UH - address_mismatch \"-\"",
 			"\"-\" " HTTPBIN " " ADDRESSES_BUT_LOCAL "www.google.com -"},
 		{FACTS_END_REVOKED, FACTS_PASSTHROUGH, true, true, false, "- - no_longer_allowed \"-\"",

@@ -154,6 +154,39 @@ static void blocked_requests_in_a_row(void **state)
 	pilot_end(&pilot);
 }
 
+/* As they went out, the first of a name; of a head that could not be read, the answer's alone. */
+static void headers_for_the_log(void **state)
+{
+	static const struct {
+		const char *wanted;
+		const char *requests;
+		const char *response;
+		const char *found;
+	} rows[] = {
+		{"x-a", "GET / HTTP/1.1\r\nHost: h\r\nX-A:  one \r\nX-A: two\r\n\r\n", "HTTP/1.1 200 OK\r\nX-a: other\r\nContent-Length: 0\r\n\r\n",
+			"one|other\n"},
+		{"x-a", "GET / HTTP/1.1\r\nHost: h\r\nX-AB: one\r\nX: x-a: no\r\n\r\n", "HTTP/1.1 200 OK\r\nX-A:\r\nContent-Length: 0\r\n\r\n", "-|\n"},
+		{"server", GET, "HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Length: 0\r\n\r\n", "-|envoy\n"},
+		{":path", "GET /a/../b?c HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "/b?c|-\n"},
+		{"content-length", "GET / HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n", "", "-|11\n"},
+		{"host", "GET / HTTP/1.1\r\nHost: H.example\r\n\r\n", "junk\r\n\r\n", "H.example|-\n"},
+		{"", GET, OK, "-|-\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct pilot pilot;
+
+		pilot_start(&pilot, &plain);
+		pilot.wanted = rows[i].wanted;
+		client(&pilot, rows[i].requests);
+		if (*rows[i].response != '\0')
+			(void)pilot_upstream(&pilot, rows[i].response, strlen(rows[i].response));
+		assert_string_equal(pilot.found.data, rows[i].found);
+		pilot_end(&pilot);
+	}
+}
+
 static void nothing_stands_between_requests(void **state)
 {
 	struct pilot pilot;
@@ -601,6 +634,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replies),
 		cmocka_unit_test(blocked_requests_in_a_row),
+		cmocka_unit_test(headers_for_the_log),
 		cmocka_unit_test(nothing_stands_between_requests),
 		cmocka_unit_test(failures_before_a_response),
 		cmocka_unit_test(failures_with_a_body),

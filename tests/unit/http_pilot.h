@@ -30,10 +30,12 @@ struct pilot {
 	unsigned retries;               /* of 503 and of failures */
 	bool holds;                     /* nobody connects by itself */
 	uint64_t service_time;
+	const char *wanted; /* a header that the log asks for; NULL: none */
 	/* what has come out */
 	struct pilot_text to_client;
 	struct pilot_text to_upstream;
 	struct pilot_text log;
+	struct pilot_text found; /* the wanted header, of each request and of its response: "one|other\n", "-" for none */
 	struct pilot_text input; /* of the client's, not taken yet */
 	unsigned requests;
 	unsigned attempts;
@@ -61,12 +63,14 @@ static inline void pilot_start(struct pilot *pilot, const struct http_forward *r
 
 	*pilot = (struct pilot){.io = &io, .route = route, .service_time = 7};
 	http_io_init(pilot->io);
+	pilot->io->keeps_heads = true;
 	http_date_write(pilot->io->date, 1795562625);
 	for (unsigned i = 0; i < HTTP_RANDOM_SIZE; i++)
 		pilot->io->random[i] = (uint8_t)i;
 	pilot_text_add(&pilot->to_client, "", 0);
 	pilot_text_add(&pilot->to_upstream, "", 0);
 	pilot_text_add(&pilot->log, "", 0);
+	pilot_text_add(&pilot->found, "", 0);
 	pilot_text_add(&pilot->input, "", 0);
 }
 
@@ -76,6 +80,7 @@ static inline void pilot_end(struct pilot *pilot)
 	free(pilot->to_client.data);
 	free(pilot->to_upstream.data);
 	free(pilot->log.data);
+	free(pilot->found.data);
 	free(pilot->input.data);
 }
 
@@ -116,6 +121,18 @@ static inline void pilot_log(struct pilot *pilot)
 	free(line);
 }
 
+static inline void pilot_look_up(struct pilot *pilot)
+{
+	const struct http_text name = {pilot->wanted, pilot->wanted != NULL ? strlen(pilot->wanted) : 0};
+
+	for (int of_response = 0; pilot->wanted != NULL && of_response < 2; of_response++) {
+		struct http_text value = http_exchange_header(&pilot->exchange, of_response == 1, name);
+
+		pilot_text_add(&pilot->found, value.data != NULL ? value.data : "-", value.data != NULL ? value.size : 1);
+		pilot_text_add(&pilot->found, of_response == 1 ? "\n" : "|", 1);
+	}
+}
+
 /* What follows from an event. Returns whether something may follow from it in turn. */
 static inline bool pilot_act(struct pilot *pilot, enum http_event event)
 {
@@ -154,6 +171,7 @@ static inline bool pilot_act(struct pilot *pilot, enum http_event event)
 		return pilot_act(pilot, http_exchange_connected(exchange, io));
 	case HTTP_EVENT_END:
 		pilot_log(pilot);
+		pilot_look_up(pilot);
 		pilot->client_closed = http_exchange_outcome(exchange)->closes_client;
 		pilot->client_reset = http_exchange_outcome(exchange)->resets_client;
 		pilot->upstream_reusable = http_exchange_outcome(exchange)->upstream_is_reusable;

@@ -391,6 +391,24 @@ static void bombs_are_refused(void **state)
 	free(text);
 }
 
+/* As some editors write it. The second line is in the same column as the first. */
+static void a_byte_order_mark_says_nothing(void **state)
+{
+	static const char *const texts[] = {"\xef\xbb\xbfx: 1\nb: 2\n", "\xef\xbb\xbf---\nx: 1\nb: 2\n", "\xef\xbb\xbf{x: 1, b: 2}"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct arena arena = {.pieces = NULL};
+		unsigned line = 0;
+		struct error e;
+		const struct node *root = read_one(&arena, texts[i], &line, &e);
+
+		assert_string_equal(e.text, "");
+		assert_string_equal(node_get(root, "b")->text, "2");
+		arena_free(&arena);
+	}
+}
+
 static void files_are_cut_into_documents(void **state)
 {
 	static const char text[] = "%YAML 1.1\n# head\n---\na: |\n  ---x\n  text\n---   # b\nb: 1\n---\n---\n%TAG ! x\n--- {c: 2}\n...\n";
@@ -670,6 +688,7 @@ int main(void)
 		cmocka_unit_test(documents_become_trees),
 		cmocka_unit_test(broken_documents_are_refused),
 		cmocka_unit_test(bombs_are_refused),
+		cmocka_unit_test(a_byte_order_mark_says_nothing),
 		cmocka_unit_test(files_are_cut_into_documents),
 		cmocka_unit_test(hosts_are_found),
 		cmocka_unit_test(arenas_are_small),

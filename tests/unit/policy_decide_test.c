@@ -33,6 +33,8 @@ static const char entries[] =
 	"  endpoints: [{address: q1.example.net, ports: {smtp: 2525}}, {address: 192.0.2.25}]\n---\n"
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: sniffed}\n"
 	"spec:\n  hosts: [any.example.org]\n  addresses: [10.3.0.1]\n  ports: [{number: 9000, name: any}]\n  resolution: NONE\n---\n"
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: maybe}\n"
+	"spec:\n  hosts: [maybe.example.org]\n  ports: [{number: 9001, name: any}]\n  resolution: DNS\n---\n"
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: tls-vip}\n"
 	"spec:\n  hosts: [vip.example.org]\n  addresses: [10.4.0.1, 10.5.0.0/16]\n"
 	"  ports: [{number: 8443, name: tls, protocol: TLS}]\n  resolution: NONE\n---\n"
@@ -48,7 +50,7 @@ static size_t resolve(void *context, const struct address *address, const char *
 		const char *address;
 		const char *name;
 	} known[] = {{"198.51.100.1", "mail.example.org"}, {"198.51.100.2", "q1.example.net"},
-		{"198.51.100.3", "grpc.example.org"}, {"198.51.100.4", "httpbin.org"}};
+		{"198.51.100.3", "grpc.example.org"}, {"198.51.100.4", "httpbin.org"}, {"198.51.100.5", "maybe.example.org"}};
 	char text[ADDRESS_TEXT_SIZE];
 	size_t count = 0;
 
@@ -122,7 +124,12 @@ static const struct decision_case cases[] = {
 	{"HTTP elsewhere", POLICY_HTTP, "1.2.3.4:9000", "any.example.org", "outbound|9000||any.example.org", false, V_LOG},
 	{"HTTP of its address", POLICY_HTTP, "10.3.0.1:9000", "10.3.0.1:9000", "outbound|9000||any.example.org", false, V_OFF},
 	{"HTTP of another host there", POLICY_HTTP, "10.3.0.1:9000", "other.org", "outbound|9000||any.example.org", true, V_OFF},
-	{"without a protocol, TCP", POLICY_OPAQUE, "10.3.0.1:9000", NULL, "outbound|9000||any.example.org", true, V_OFF},
+	{"without a protocol, what may be HTTP", POLICY_OPAQUE, "10.3.0.1:9000", NULL, "outbound|9000||any.example.org", false, V_OFF},
+	{"without a protocol, TLS", POLICY_TLS, "10.3.0.1:9000", "other.org", "outbound|9000||any.example.org", true, V_OFF},
+	{"the same by resolved address", POLICY_OPAQUE, "198.51.100.5:9001", NULL, "outbound|9001||maybe.example.org", false, V_OFF},
+	{"TLS by resolved address", POLICY_TLS, "198.51.100.5:9001", "other.org", "outbound|9001||maybe.example.org", true, V_OFF},
+	{"HTTP at a resolved address", POLICY_HTTP, "198.51.100.5:9001", "maybe.example.org", "outbound|9001||maybe.example.org",
+		false, V_OFF},
 	{"TCP elsewhere", POLICY_OPAQUE, "10.3.0.2:9000", NULL, NULL, false, V_OFF},
 	{"TLS address, any SNI", POLICY_TLS, "10.4.0.1:8443", "other.org", "outbound|8443||vip.example.org", true, V_OFF},
 	{"TLS address, no SNI", POLICY_TLS, "10.4.0.1:8443", NULL, "outbound|8443||vip.example.org", true, V_OFF},
@@ -362,10 +369,11 @@ static void ports_have_owners(void **state)
 	assert_int_equal(policy_port_owners(f.policy, 9000), POLICY_PORT_HTTP | POLICY_PORT_TCP | POLICY_PORT_UNSET);
 	assert_int_equal(policy_port_owners(f.policy, 22), 0);
 	/* Names that must be known before anybody dials: those of TCP and HTTP/2 without addresses. */
-	assert_int_equal(f.policy->resolve_count, 3);
+	assert_int_equal(f.policy->resolve_count, 4);
 	assert_string_equal(f.policy->resolve[0], "mail.example.org");
 	assert_string_equal(f.policy->resolve[1], "q1.example.net");
-	assert_string_equal(f.policy->resolve[2], "grpc.example.org");
+	assert_string_equal(f.policy->resolve[2], "maybe.example.org");
+	assert_string_equal(f.policy->resolve[3], "grpc.example.org");
 	fixture_end(&f);
 }
 
@@ -498,6 +506,14 @@ static void suggestions_allow(void **state)
 		policy_decide(f.policy, &facts, &d);
 		assert_int_equal(d.action, POLICY_ROUTE);
 		assert_string_equal(d.cluster_name, table[i].cluster);
+	}
+	/* A request to an address opens it for requests to that address alone. */
+	for (size_t i = 0; i < 2; i++) {
+		struct policy_facts facts = fixture_facts(POLICY_HTTP, i == 0 ? "93.184.216.34:81" : "[2001:db8::]:81", "evil.example", NULL);
+		struct policy_decision d;
+
+		policy_decide(f.policy, &facts, &d);
+		assert_int_equal(d.action, POLICY_BLOCK);
 	}
 	fixture_end(&f);
 }

@@ -49,6 +49,10 @@ static void mesh_settings(void **state)
 	assert_int_equal(mesh.detection_timeout, 0);
 	assert_int_equal(mesh.verify_destination, MESH_VERIFY_OFF);
 	assert_false(mesh.refuse_private_answers);
+	/* Documents that are empty are none; an editor's mark at the beginning says nothing. */
+	assert_int_equal(read_mesh("\xef\xbb\xbf---\n# nothing\n---\noutboundTrafficPolicy: {mode: AUDIT}\n---\n", &arena, &report,
+				 &mesh), 0);
+	assert_int_equal(mesh.mode, MESH_AUDIT);
 	/* What Istio knows and weir does not is told of; what nobody knows, too. */
 	assert_int_equal(read_mesh("defaultConfig: {}\ntrustDomain: x\ncolour: red\n", &arena, &report, &mesh), 0);
 	assert_int_equal(report.warnings, 3);
@@ -72,6 +76,8 @@ static void broken_mesh_settings(void **state)
 		{"a: [\n", "neither YAML nor JSON"},
 		{"a: 1\n---\nb: 2\n", "mesh:2: a second document"},
 		{"[]\n", "must be an object"},
+		{"apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {meshConfig: {}}\n",
+			"mesh:1: kind: IstioOperator is no mesh settings"},
 	};
 
 	(void)state;

@@ -368,11 +368,9 @@ static void destination_rule_errors(void **state)
 		{"  trafficPolicy: {tls: {mode: SIMPLE}}\n", "spec.host: empty domain name not allowed"},
 		{"  host: h.org\n  trafficPolicy: {}\n", "spec.trafficPolicy: traffic policy must have at least one field"},
 		{"  host: h.org\n  trafficPolicy: {connectionPool: {}}\n", "connection pool must have at least one field"},
-		{"  host: h.org\n  trafficPolicy: {tls: {mode: MUTUAL}}\n", "tls mode MUTUAL is not supported; valid: DISABLE, SIMPLE"},
-		{"  host: h.org\n  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n", "tls mode ISTIO_MUTUAL is not supported"},
+		{"  host: h.org\n  trafficPolicy: {tls: {mode: STRICT}}\n", "unknown value \"STRICT\"; valid: DISABLE, SIMPLE"},
 		{"  host: h.org\n  trafficPolicy: {tls: {mode: SIMPLE, insecureSkipVerify: true, caCertificates: /ca}}\n",
 			"cannot specify CaCertificates or CredentialName or SubjectAltNames when InsecureSkipVerify is set true"},
-		{"  host: h.org\n  trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}\n", "not supported: name a file with caCertificates"},
 		{"  host: h.org\n  trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0s}}}\n", "duration must be greater than 1ms"},
 		{"  host: h.org\n  trafficPolicy: {connectionPool: {tcp: {maxConnections: -1}}}\n", "must not be negative"},
 		{"  host: h.org\n  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {probes: -1}}}}\n", "must not be negative"},
@@ -385,10 +383,27 @@ static void destination_rule_errors(void **state)
 	check_messages(ISTIO("DestinationRule"), messages, COUNT(messages), REPORT_ERROR);
 }
 
+/* What the proxy cannot do for a host is told, and nothing is sent there: a rule that is not there would send it bare. */
+static void destination_rules_that_hold_back(void **state)
+{
+	static const struct message messages[] = {
+		{"  host: h.org\n  trafficPolicy: {tls: {mode: MUTUAL}}\n", "tls.mode: tls mode MUTUAL is not supported; valid: DISABLE, SIMPLE; "
+			"as it is, requests there are answered 503"},
+		{"  host: h.org\n  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n", "tls mode ISTIO_MUTUAL is not supported"},
+		{"  host: h.org\n  trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}\n", "not supported: name a file with caCertificates"},
+		{"  host: h.org\n  trafficPolicy: {tls: {mode: SIMPLE, caCrl: /crl}}\n", "lists of revoked certificates are not supported"},
+	};
+
+	(void)state;
+	check_messages(ISTIO("DestinationRule"), messages, COUNT(messages), REPORT_WARNING);
+}
+
 static void sidecar_errors(void **state)
 {
 	static const struct message messages[] = {
 		{"  {}\n", "sidecar: empty configuration provided"},
+		{"  outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: h.org}}\n",
+			"spec.outboundTrafficPolicy.egressProxy: egressProxy is not supported"},
 		{"  egress: [{}]\n", "sidecar: egress listener must contain at least one host"},
 		{"  egress: [{hosts: [h.org]}]\n", "spec.egress[0].hosts[0]: host must be of form namespace/dnsName"},
 		{"  egress: [{hosts: [./h]}]\n", "short names (non FQDN) are not allowed"},
@@ -466,6 +481,7 @@ int main(void)
 		cmocka_unit_test(http_route_errors),
 		cmocka_unit_test(http_route_warnings),
 		cmocka_unit_test(destination_rule_errors),
+		cmocka_unit_test(destination_rules_that_hold_back),
 		cmocka_unit_test(sidecar_errors),
 		cmocka_unit_test(heads),
 	};

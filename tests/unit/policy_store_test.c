@@ -407,7 +407,7 @@ static void ten_thousand_entries_are_small(void **state)
 		{"80\n    name: http\n    protocol: HTTP\n  resolution: NONE\n  location: MESH_EXTERNAL", 400},
 		{"443\n    name: tls\n    protocol: TLS\n  resolution: NONE", 400},
 		{"80\n    name: http\n    protocol: HTTP\n  resolution: STATIC\n  endpoints: [{address: 192.0.2.1}]", 480},
-		{"22\n    name: ssh\n    protocol: TCP\n  resolution: STATIC\n  endpoints: [{address: 192.0.2.1}]", 440},
+		{"22\n    name: ssh\n    protocol: TCP\n  resolution: STATIC\n  endpoints: [{address: 192.0.2.1}]", 450},
 	};
 
 	(void)state;
