@@ -11,7 +11,6 @@
 #include "proxy/http/date.h"
 #include "proxy/net/upstream.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +24,6 @@
 
 /* Full buffers that one event may move. */
 #define READ_BUDGET 4
-
-static_assert(sizeof(struct session) <= SESSION_SIZE_MAX, "an idle session is small");
 
 static void handle(struct connection *connection, struct connection_context *context, enum http_event event);
 

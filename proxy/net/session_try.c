@@ -237,6 +237,7 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 {
 	struct session *session = connection->session;
 	const struct route_retries *retries = session->request->decision.retries;
+	char *reason = session->request->reason;
 	bool retriable = retries != NULL && is_retriable_failure(retries, failure);
 
 	if (failure == HTTP_FAILURE_CLOSED && session->is_reused && is_idempotent(session) &&
@@ -247,10 +248,10 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 		return session_try(connection, context);
 	}
 	if (code > 0)
-		(void)snprintf(session->request->reason, sizeof session->request->reason, "delayed connect error: %s", strerror(code));
+		(void)snprintf(reason, SESSION_REASON_SIZE, "delayed connect error: %s", strerror(code));
 	if (retriable && may_try_again(session))
 		return try_again(connection, context);
-	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? session->request->reason : NULL,
+	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? reason : NULL,
 		retriable && retries->attempts > 0 && session->tries > (unsigned)retries->attempts);
 }
 
