@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the proxy was told, in versions: the mesh settings (--mesh-config) and the resources (--config-dir). A version
- * never changes. Workers take up the newest between two batches of events; a connection keeps the one it began with.
+ * never changes. Workers take up the newest between two batches of events. A request keeps the one that it began with; a
+ * connection that is relayed goes over to a newer one that says the same of it, so that the old ones can go.
  */
 #ifndef WEIR_PROXY_CONFIGURATION_H
 #define WEIR_PROXY_CONFIGURATION_H

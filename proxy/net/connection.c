@@ -402,9 +402,7 @@ void connection_resolved(struct connection *connection, struct connection_contex
 static void take_up(struct connection *connection, struct configuration *configuration,
 	const struct policy_decision *decision)
 {
-	const char *known = connection->facts.cluster;
-
-	if (known == NULL || decision->cluster_name == NULL || strcmp(known, decision->cluster_name) != 0)
+	if (decision->cluster_name == NULL || strcmp(connection->facts.cluster, decision->cluster_name) != 0)
 		return;
 	connection->facts.cluster = decision->cluster_name;
 	connection->cluster = decision->cluster;

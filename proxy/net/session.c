@@ -19,6 +19,7 @@
 
 static_assert(sizeof(struct session) <= SESSION_SIZE_MAX, "an idle session is small");
 
+
 static bool is_alive(const struct connection *connection)
 {
 	return connection->state == CONNECTION_HTTP;

@@ -13,6 +13,7 @@
 /* Bytes of a path, or a location, that a route makes. */
 #define TEXT_SIZE (64u << 10)
 
+
 static struct http_text text_of(const char *text)
 {
 	return (struct http_text){text, text != NULL ? strlen(text) : 0};
@@ -211,9 +212,10 @@ static enum http_event abort_by_fault(struct session *session, struct connection
 enum http_event session_end_delay(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
+	bool aborts = session->request->decision.fault_status != 0;
 
 	session->pause = SESSION_GOES_ON;
-	return session->request->decision.fault_status != 0 ? abort_by_fault(session, context) : session_try(connection, context);
+	return aborts ? abort_by_fault(session, context) : session_try(connection, context);
 }
 
 static enum http_event route(struct connection *connection, struct connection_context *context,

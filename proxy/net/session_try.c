@@ -142,6 +142,7 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 {
 	struct session *session = connection->session;
 	const struct route_retries *retries = session->request->decision.retries;
+	char *reason = session->request->reason;
 	bool retriable = retries != NULL && is_retriable_failure(retries, failure);
 
 	if (failure == HTTP_FAILURE_CLOSED && session->is_reused && is_idempotent(session) &&
@@ -151,13 +152,13 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 		return session_try(connection, context);
 	}
 	if (code > 0)
-		(void)snprintf(session->request->reason, sizeof session->request->reason, "delayed connect error: %s", strerror(code));
+		(void)snprintf(reason, QUEUE_REASON_SIZE, "delayed connect error: %s", strerror(code));
 	/* Those who wait for this connection would fail like it, one after the other. */
 	if (session->link.queue != NULL && !session->is_attached)
-		queue_fail(session->link.queue, failure, code != 0 ? session->request->reason : NULL);
+		queue_fail(session->link.queue, failure, code != 0 ? reason : NULL);
 	if (retriable && may_try_again(session))
 		return try_again(connection, context);
-	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? session->request->reason : NULL,
+	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? reason : NULL,
 		retriable && retries->attempts > 0 && session->tries > (unsigned)retries->attempts);
 }
 

@@ -268,7 +268,8 @@ static int put_hosts(struct builder *b)
 		const struct key_index *services = &b->services[class].keys;
 
 		for (size_t i = 0; i < services->count && rc == 0; i++)
-			rc = build_service_host(b, services->entries[i].key, (enum build_class)class, services->entries[i].value);
+			rc = build_service_host(b, services->entries[i].key, (enum build_class)class,
+				services->entries[i].value);
 	}
 	return rc;
 }

@@ -80,8 +80,8 @@ static int add_range(struct builder *b, struct prefix_index *index, const struct
 		return prefix_index_add(index, address, bits, cluster->port, host);
 	if (other->cluster != cluster && index == &b->policy->addresses)
 		report_add(b->report, REPORT_WARNING, &place, "address %s/%u, port %u: %s holds, %s has no effect there",
-			address_format(text, address), address_is_ipv4(address) ? bits - 96u : bits, cluster->port, other->cluster->host,
-			cluster->host);
+			address_format(text, address), address_is_ipv4(address) ? bits - 96u : bits, cluster->port,
+			other->cluster->host, cluster->host);
 	return 0;
 }
 

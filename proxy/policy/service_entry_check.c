@@ -134,7 +134,8 @@ static void check_unix_endpoint(struct reader *r, const struct service_entry *en
 		reader_error(r, "ports", "unix endpoint %s must not include ports", endpoint->address);
 	if (entry->port_count != 1)
 		reader_error(r, "", "exactly 1 service port required for unix endpoints");
-	reader_warn(r, "address", "unix sockets are not supported, the proxy opens sockets of IP alone: this endpoint is not used");
+	reader_warn(r, "address",
+		"unix sockets are not supported, the proxy opens sockets of IP alone: this endpoint is not used");
 }
 
 static void check_static_endpoint(struct reader *r, const struct service_entry *entry,

@@ -41,7 +41,9 @@ static_assert(offsetof(struct store_file, path) == 0, "files are found by their 
 
 static struct store_file *find_file(const struct store *store, const char *path, size_t *ret_place)
 {
-	return array_find(store->files, store->count, sizeof *store->files, path, ret_place) ? &store->files[*ret_place] : NULL;
+	struct store_file *files = store->files;
+
+	return array_find(files, store->count, sizeof *files, path, ret_place) ? &files[*ret_place] : NULL;
 }
 
 static int make_file(struct store *store, const char *path, struct store_file **ret_file)
