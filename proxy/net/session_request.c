@@ -13,7 +13,6 @@
 /* Bytes of a path, or a location, that a route makes. */
 #define TEXT_SIZE (64u << 10)
 
-
 static struct http_text text_of(const char *text)
 {
 	return (struct http_text){text, text != NULL ? strlen(text) : 0};
