@@ -76,10 +76,10 @@ def test_old_connections_carry_no_more_requests(folder):
 
 # --- connections that are relayed
 
-def tcp_world(folder, pool, **more):
+def tcp_world(folder, pool, http_pool="{tcp: {connectTimeout: 1s}}", **more):
     entry = service_entry("db.example", 5432, "TCP", "STATIC",
                           f"  addresses: [{TCP_ADDRESS}]\n  endpoints: [{{address: {TCP_ADDRESS}}}]\n")
-    return Limited(folder, "{tcp: {connectTimeout: 1s}}", db=entry, db_rule=rule(pool, "db.example", "db"),
+    return Limited(folder, http_pool, db=entry, db_rule=rule(pool, "db.example", "db"),
                    **more)
 
 
@@ -164,18 +164,15 @@ def test_idleness_without_a_limit(folder):
 def test_keepalive(folder):
     """As ss(8) shows the upstream's socket: of a relayed connection, and of a request's."""
     pool = "{tcp: {tcpKeepalive: {time: 77s, interval: 11s, probes: 4}}}"
-    with tcp_world(folder, pool) as world, Origin(5432, echo), dial_tcp() as sock:
+    with tcp_world(folder, pool, http_pool=pool) as world, Origin(5432, echo), Slow() as origin, dial_tcp() as sock:
+        def timers(port):
+            text = world.run("ss", "-tnoH", "dport", "=", f":{port}", "src", "10.77.0.2", capture_output=True, text=True).stdout
+            return re.findall(r"timer:\(keepalive,(\S+?),", text)
         equal("echo", receive(sock, 1), b"x")
-        world.apply("rule", rule(pool))
-        with Slow() as origin:
-            origin.go.release(1 << 20)
-
-            def timers(port):
-                text = world.run("ss", "-tnoH", "dport", "=", f":{port}", "src", "10.77.0.2", capture_output=True, text=True).stdout
-                return re.findall(r"timer:\(keepalive,(\S+?),", text)
-            equal("relayed", [timer.startswith("1min") for timer in timers(5432)].count(True), 1)
-            wait_for("a request's", lambda: world.ask(get()).status == 200 and
-                     any(timer.startswith("1min1") for timer in timers(80)))
+        wait_for("the relayed one's timer", lambda: any(timer.startswith("1min") for timer in timers(5432)))
+        origin.go.release()
+        equal("answer", world.ask(get()).status, 200)
+        wait_for("a request's", lambda: any(timer.startswith("1min") for timer in timers(80)))
 
 
 # --- reloads
