@@ -173,6 +173,7 @@ $(TEST_PROGRAMS): $(B)/%: $(B)/obj/%.o $(TEST_LIBRARIES)
 
 # Here the code's own allocations fail, one after the other.
 $(B)/tests/unit/policy_memory_test: override LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+$(B)/tests/unit/reserve_test: override LDFLAGS += -Wl,--wrap=malloc,--wrap=realloc
 $(B)/tests/unit/http_memory_test: override LDFLAGS += -Wl,--wrap=malloc,--wrap=realloc
 
 # Fuzz targets run their corpus, unless they are linked with libFuzzer.

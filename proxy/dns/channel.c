@@ -5,9 +5,11 @@
  * stead, of those that nobody has, and its sockets are connected here.
  */
 #include "proxy/dns/channel.h"
+#include "proxy/dns/reserve.h"
 
 /* Debian 12 has none of the functions that newer versions would rather see. */
 #define CARES_NO_DEPRECATED
+
 #include <ares.h>
 #include <assert.h>
 #include <errno.h>
@@ -203,7 +205,8 @@ static int set_servers(struct query *query)
 /* c-ares counts its users, without a lock: it is made ready once, and has nothing of its own to free. */
 static void init_library(void)
 {
-	(void)ares_library_init(ARES_LIB_INIT_ALL);
+	reserve_open();
+	(void)ares_library_init_mem(ARES_LIB_INIT_ALL, reserve_malloc, reserve_free, reserve_realloc);
 }
 
 int channel_open(struct query *query, const struct servers *servers, struct error *e)

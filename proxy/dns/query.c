@@ -8,6 +8,7 @@
 #include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -72,10 +73,10 @@ static enum answer_error error_of(int status)
 	}
 }
 
-/* One that is above 2^31 - 1 means 0 (RFC 2181 section 8). */
+/* One that is above 2^31 - 1 means 0 (RFC 2181 section 8); newer versions of c-ares make 2^31 - 1 of it. */
 static void add_ttl(struct reply *reply, int ttl)
 {
-	uint32_t own = ttl > 0 ? (uint32_t)ttl : 0;
+	uint32_t own = ttl > 0 && ttl < INT_MAX ? (uint32_t)ttl : 0;
 
 	if (reply->count == 0 || own < reply->ttl)
 		reply->ttl = own;
