@@ -119,6 +119,17 @@ def test_tls_by_server_name(folder):
         world.expect(tcp_line(flags="UH"))
 
 
+def test_http2_under_load(folder):
+    """Eight connections, each with ten streams at once: all of them answered, and a line for each connection."""
+    with World(folder, names=NAMES, **ENTRIES) as world, TlsOrigin(folder, "www.google.com"):
+        result = world.run("h2load", "-n", "800", "-c", "8", "-m", "10", f"--connect-to={DIALLED}:443", "https://www.google.com/",
+                           capture_output=True, text=True)
+        equal("h2load", (result.returncode, "800 succeeded, 0 failed, 0 errored, 0 timeout" in result.stdout,
+                         "Application protocol: h2" in result.stdout), (0, True, True))
+        lines = world.lines(8)
+        equal("lines", {"outbound|443||www.google.com" in line and line.endswith("www.google.com -") for line in lines}, {True})
+
+
 def test_tls_passes_under_allow_any(folder):
     with World(folder, "ALLOW_ANY", NAMES, **ENTRIES) as world:
         for port in (443, 8443):
