@@ -5,20 +5,6 @@
 
 #include <assert.h>
 
-static const char *const modes[] = {
-	[MESH_REGISTRY_ONLY] = "REGISTRY_ONLY",
-	[MESH_ALLOW_ANY] = "ALLOW_ANY",
-	[MESH_AUDIT] = "AUDIT",
-};
-static_assert(sizeof modes / sizeof *modes == MESH_MODE_COUNT, "every mode has its name");
-
-static const char *const verifications[] = {
-	[MESH_VERIFY_LOG] = "log",
-	[MESH_VERIFY_ENFORCE] = "enforce",
-	[MESH_VERIFY_OFF] = "off",
-};
-static_assert(sizeof verifications / sizeof *verifications == MESH_VERIFY_COUNT, "every way to verify has its name");
-
 static void write_text(FILE *out, const char *key, const char *text)
 {
 	(void)fprintf(out, "\"%s\":", key);
@@ -34,16 +20,16 @@ static void write_duration(FILE *out, const char *key, int64_t nanoseconds)
 static void write_mesh(FILE *out, const struct mesh *mesh, enum mesh_mode mode)
 {
 	(void)fputs("{\"outboundTrafficPolicy\":{", out);
-	write_text(out, "mode", modes[mode]);
+	write_text(out, "mode", mesh_mode_name(mode));
 	(void)fputs("},", out);
 	write_text(out, "accessLogFile", mesh->access_log_file);
 	(void)fputc(',', out);
-	write_text(out, "accessLogEncoding", mesh->access_log_encoding == MESH_JSON ? "JSON" : "TEXT");
+	write_text(out, "accessLogEncoding", mesh_encoding_name(mesh->access_log_encoding));
 	write_duration(out, "connectTimeout", mesh->connect_timeout);
 	write_duration(out, "protocolDetectionTimeout", mesh->detection_timeout);
 	write_duration(out, "dnsRefreshRate", mesh->dns_refresh_rate);
 	(void)fputs(",\"weir\":{", out);
-	write_text(out, "verifyDestination", verifications[mesh->verify_destination]);
+	write_text(out, "verifyDestination", mesh_verify_name(mesh->verify_destination));
 	(void)fputs("}}", out);
 }
 

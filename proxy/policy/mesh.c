@@ -25,17 +25,47 @@ void mesh_default(struct mesh *mesh)
 	};
 }
 
+/* --- words */
+
+static const char *const modes[] = {
+	[MESH_REGISTRY_ONLY] = "REGISTRY_ONLY",
+	[MESH_ALLOW_ANY] = "ALLOW_ANY",
+	[MESH_AUDIT] = "AUDIT",
+};
+static_assert(FIELD_COUNT(modes) == MESH_MODE_COUNT, "every mode has a word");
+
+static const char *const encodings[] = {[MESH_TEXT] = "TEXT", [MESH_JSON] = "JSON"};
+static_assert(FIELD_COUNT(encodings) == MESH_ENCODING_COUNT, "every encoding has a word");
+
+static const char *const verifications[] = {
+	[MESH_VERIFY_LOG] = "log",
+	[MESH_VERIFY_ENFORCE] = "enforce",
+	[MESH_VERIFY_OFF] = "off",
+};
+static_assert(FIELD_COUNT(verifications) == MESH_VERIFY_COUNT, "every value has a word");
+
+const char *mesh_mode_name(enum mesh_mode mode)
+{
+	return modes[mode];
+}
+
+const char *mesh_encoding_name(enum mesh_encoding encoding)
+{
+	return encodings[encoding];
+}
+
+const char *mesh_verify_name(enum mesh_verify verify)
+{
+	return verifications[verify];
+}
+
+/* --- reading */
+
 void mesh_read_mode(struct reader *r, const struct node *node, void *target)
 {
-	static const char *const words[] = {
-		[MESH_REGISTRY_ONLY] = "REGISTRY_ONLY",
-		[MESH_ALLOW_ANY] = "ALLOW_ANY",
-		[MESH_AUDIT] = "AUDIT",
-	};
 	enum mesh_mode *mode = target;
 
-	static_assert(sizeof words / sizeof *words == MESH_MODE_COUNT, "every mode has a word");
-	*mode = (enum mesh_mode)reader_word(r, node, words, FIELD_COUNT(words), MESH_REGISTRY_ONLY);
+	*mode = (enum mesh_mode)reader_word(r, node, modes, FIELD_COUNT(modes), MESH_REGISTRY_ONLY);
 }
 
 /* Unlike a Sidecar's, the mesh's policy without a mode allows. */
@@ -48,24 +78,16 @@ static void read_policy(struct reader *r, const struct node *node, void *target)
 
 static void read_encoding(struct reader *r, const struct node *node, void *target)
 {
-	static const char *const words[] = {[MESH_TEXT] = "TEXT", [MESH_JSON] = "JSON"};
 	enum mesh_encoding *encoding = target;
 
-	static_assert(sizeof words / sizeof *words == MESH_ENCODING_COUNT, "every encoding has a word");
-	*encoding = (enum mesh_encoding)reader_word(r, node, words, FIELD_COUNT(words), MESH_TEXT);
+	*encoding = (enum mesh_encoding)reader_word(r, node, encodings, FIELD_COUNT(encodings), MESH_TEXT);
 }
 
 static void read_verify(struct reader *r, const struct node *node, void *target)
 {
-	static const char *const words[] = {
-		[MESH_VERIFY_LOG] = "log",
-		[MESH_VERIFY_ENFORCE] = "enforce",
-		[MESH_VERIFY_OFF] = "off",
-	};
 	enum mesh_verify *verify = target;
 
-	static_assert(sizeof words / sizeof *words == MESH_VERIFY_COUNT, "every value has a word");
-	*verify = (enum mesh_verify)reader_word(r, node, words, FIELD_COUNT(words), MESH_VERIFY_LOG);
+	*verify = (enum mesh_verify)reader_word(r, node, verifications, FIELD_COUNT(verifications), MESH_VERIFY_LOG);
 }
 
 /* An empty text asks for the default, as in Istio. */

@@ -44,6 +44,11 @@ void mesh_default(struct mesh *mesh);
 int mesh_read(struct arena *arena, const char *file, const char *text, size_t length, struct report *report,
 	struct mesh *ret_mesh);
 
+/* The words that the settings have for these. */
+const char *mesh_mode_name(enum mesh_mode mode);
+const char *mesh_encoding_name(enum mesh_encoding encoding);
+const char *mesh_verify_name(enum mesh_verify verify);
+
 /* Reads a mode of outboundTrafficPolicy into an enum mesh_mode. */
 void mesh_read_mode(struct reader *r, const struct node *node, void *target);
 
