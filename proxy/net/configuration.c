@@ -2,6 +2,7 @@
 #include "proxy/net/configuration.h"
 
 #include "proxy/log/warn.h"
+#include "redirect/base/fnv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,12 +44,20 @@ struct circuit *configuration_find_circuit(const struct configuration *configura
 
 /* --- TLS */
 
-struct tls_context *configuration_find_tls(const struct configuration *configuration, const struct destination_tls *settings)
+static const struct configuration_tls *find_tls(const struct configuration *configuration,
+	const struct destination_tls *settings)
 {
 	for (size_t i = 0; i < configuration->tls_count; i++)
 		if (configuration->tls[i].settings == settings)
-			return configuration->tls[i].context;
+			return &configuration->tls[i];
 	return NULL;
+}
+
+struct tls_context *configuration_find_tls(const struct configuration *configuration, const struct destination_tls *settings)
+{
+	const struct configuration_tls *found = find_tls(configuration, settings);
+
+	return found != NULL ? found->context : NULL;
 }
 
 /* Without its files a destination cannot be reached; the others can. Returns 0 or -ENOMEM. */
@@ -75,11 +84,8 @@ static int make_contexts(struct configuration *configuration, struct report *rep
 	for (size_t i = 0; i < policy->cluster_count; i++) {
 		const struct destination_tls *settings = policy->clusters[i]->traffic.tls;
 		struct configuration_tls *larger;
-		bool known = false;
 
-		for (size_t j = 0; j < configuration->tls_count; j++)
-			known |= configuration->tls[j].settings == settings;
-		if (settings == NULL || settings->mode == DESTINATION_TLS_DISABLE || known)
+		if (settings == NULL || find_tls(configuration, settings) != NULL)
 			continue;
 		larger = realloc(configuration->tls, (configuration->tls_count + 1) * sizeof *larger);
 		if (larger == NULL)
@@ -105,16 +111,6 @@ size_t configuration_files(const struct configuration *configuration, const char
 }
 
 /* --- reading */
-
-/* FNV-1a */
-static uint64_t hash(const char *text, size_t length)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < length; i++)
-		h = (h ^ (uint8_t)text[i]) * UINT64_C(1099511628211);
-	return h;
-}
 
 /* Tells the first problems of a report, and frees it. */
 static void tell(struct configuration_source *source, struct report *report, size_t count)
@@ -208,7 +204,7 @@ static int scan_mesh(struct configuration_source *source, struct error *e)
 	if (source->mesh_path == NULL)
 		return 0;
 	rc = read_file(source->mesh_path, &text, &length, e);
-	content = rc < 0 ? hash(e->text, strlen(e->text)) : hash(text, length);
+	content = rc < 0 ? fnv_add(FNV_START, e->text, strlen(e->text)) : fnv_add(FNV_START, text, length);
 	if (content == source->mesh_content) {
 		free(text);
 		return 0;

@@ -2,18 +2,15 @@
 #include "proxy/net/link.h"
 
 #include "proxy/net/queue.h"
+#include "redirect/base/fnv.h"
+
+#include <string.h>
 
 struct link_key link_key(const char *cluster_name, const struct endpoint *target)
 {
-	struct link_key key = {.cluster = 0, .target = *target};
+	uint64_t cluster = cluster_name != NULL ? fnv_add(FNV_START, cluster_name, strlen(cluster_name)) : 0;
 
-	if (cluster_name == NULL)
-		return key;
-	/* FNV-1a */
-	key.cluster = UINT64_C(14695981039346656037);
-	for (; *cluster_name != '\0'; cluster_name++)
-		key.cluster = (key.cluster ^ (uint8_t)*cluster_name) * UINT64_C(1099511628211);
-	return key;
+	return (struct link_key){.cluster = cluster, .target = *target};
 }
 
 bool link_key_equal(const struct link_key *a, const struct link_key *b)

@@ -36,7 +36,7 @@ struct destination_pool {
 };
 
 struct traffic_policy {
-	const struct destination_tls *tls;   /* NULL: none */
+	const struct destination_tls *tls;   /* NULL: none; in a cluster's, DISABLE is none, too */
 	const struct destination_pool *pool; /* NULL: none */
 };
 

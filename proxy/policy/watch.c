@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/policy/watch.h"
 
+#include "redirect/base/fnv.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,15 +22,6 @@ static bool is_same(const struct stat *now, const struct watch_state *seen)
 {
 	return now->st_dev == seen->device && now->st_ino == seen->inode && now->st_size == seen->size &&
 	       is_same_time(&now->st_mtim, &seen->modified) && is_same_time(&now->st_ctim, &seen->changed);
-}
-
-static uint64_t hash(const char *text, size_t length)
-{
-	uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < length; i++)
-		sum = (sum ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-	return sum;
 }
 
 static int read_whole(int fd, size_t size, char *text)
@@ -98,7 +91,7 @@ static int note_error(struct watch *watch, int rc)
 /* Returns whether the content is another one. */
 static bool note_content(struct watch *watch, const struct stat *seen, const char *text)
 {
-	uint64_t content = hash(text, (size_t)seen->st_size);
+	uint64_t content = fnv_add(FNV_START, text, (size_t)seen->st_size);
 	bool changed = !watch->known || watch->content != content;
 	struct timespec now;
 
