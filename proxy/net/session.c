@@ -19,7 +19,6 @@
 
 static_assert(sizeof(struct session) <= SESSION_SIZE_MAX, "an idle session is small");
 
-
 static bool is_alive(const struct connection *connection)
 {
 	return connection->state == CONNECTION_HTTP;
@@ -72,6 +71,20 @@ static void flush_side(struct connection *connection, struct connection_context 
 		session_lose_client(connection, context);
 }
 
+/* The route's clock, and the service's, start when the whole request is there. */
+static void start_clocks(struct connection *connection, struct connection_context *context)
+{
+	struct session_request *request = connection->session->request;
+
+	if (request->whole_at != 0)
+		return;
+	request->whole_at = context->now;
+	if (request->decision.timeout <= 0)
+		return;
+	request->deadline = context->now + request->decision.timeout / 1000000;
+	connection_wake(connection, context, request->deadline);
+}
+
 static void flush(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
@@ -80,16 +93,8 @@ static void flush(struct connection *connection, struct connection_context *cont
 	if (is_alive(connection))
 		flush_side(connection, context, false);
 	http_io_reset(context->io);
-	if (!is_alive(connection) || session->request == NULL || !http_exchange_has_request(&session->exchange))
-		return;
-	/* The route's clock, and the service's, start when the whole request is there. */
-	if (session->request->whole_at != 0)
-		return;
-	session->request->whole_at = context->now;
-	if (session->request->decision.timeout <= 0)
-		return;
-	session->deadline = context->now + session->request->decision.timeout / 1000000;
-	connection_wake(connection, context, session->deadline);
+	if (is_alive(connection) && session->request != NULL && http_exchange_has_request(&session->exchange))
+		start_clocks(connection, context);
 }
 
 /* --- events of the exchange */
@@ -158,7 +163,6 @@ void session_start(struct connection *connection, struct connection_context *con
 		connection_end_with_reset(connection, context, FACTS_END_MEMORY);
 		return;
 	}
-	connection->session->deadline = connection->session->try_deadline = INT64_MAX;
 	connection->client.readable = true;
 	session_pump(connection, context);
 }
@@ -198,9 +202,11 @@ void session_event(struct connection *connection, struct connection_context *con
 
 void session_resolved(struct connection *connection, struct connection_context *context)
 {
-	if (!connection->session->is_waiting)
+	struct session_request *request = connection->session->request;
+
+	if (request == NULL || !request->is_waiting)
 		return;
-	connection->session->is_waiting = false;
+	request->is_waiting = false;
 	session_handle(connection, context, session_try(connection, context));
 	if (is_alive(connection))
 		session_pump(connection, context);
@@ -211,20 +217,23 @@ void session_resolved(struct connection *connection, struct connection_context *
 static enum http_event look_at_the_clock(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
+	struct session_request *request = session->request;
 
-	if (context->now >= session->deadline) {
-		session->deadline = INT64_MAX;
+	if (request == NULL)
+		return HTTP_EVENT_NONE;
+	if (context->now >= request->deadline) {
+		request->deadline = INT64_MAX;
 		return http_exchange_fail(&session->exchange, context->io, HTTP_FAILURE_TIMEOUT, NULL, false);
 	}
-	if (session->pause != SESSION_GOES_ON && context->now >= session->pause_until) {
-		if (session->pause == SESSION_DELAYED)
+	if (request->pause != SESSION_GOES_ON && context->now >= request->pause_until) {
+		if (request->pause == SESSION_DELAYED)
 			return session_end_delay(connection, context);
-		session->pause = SESSION_GOES_ON;
+		request->pause = SESSION_GOES_ON;
 		return session_try(connection, context);
 	}
-	if (context->now >= session->try_deadline && !http_exchange_has_response(&session->exchange))
+	if (context->now >= request->try_deadline && !http_exchange_has_response(&session->exchange))
 		return session_end_try(connection, context);
-	return session->request != NULL ? session_take_turn(connection, context) : HTTP_EVENT_NONE;
+	return session_take_turn(connection, context);
 }
 
 void session_check_time(struct connection *connection, struct connection_context *context)

@@ -8,6 +8,7 @@
  *     session_request.c  what becomes of a request: decision, answer, line
  *     session_try.c      attempts: what comes of one, and whether there is another
  *     session_upstream.c the upstream's connection of an attempt: a used one, a new one, or the wait for one
+ *     session_verify.c   whether the address that was dialled is the host's
  *     session_tls.c      an upstream that is spoken to in TLS
  */
 #ifndef WEIR_PROXY_SESSION_H
@@ -23,7 +24,7 @@
 
 enum session_pause { SESSION_GOES_ON, SESSION_DELAYED, SESSION_BACKS_OFF };
 
-/* What was decided about a request, and what follows from it. */
+/* What was decided about a request, what follows from it, and how far it is. */
 struct session_request {
 	struct configuration *configuration; /* reference */
 	struct policy_decision decision;
@@ -32,6 +33,14 @@ struct session_request {
 	char *text;                        /* owned: what a rewrite or a redirect makes */
 	int64_t whole_at;    /* monotonic milliseconds: all of it had come; 0: not yet */
 	int64_t answered_at; /* the same: its response began */
+	int64_t deadline;    /* of the route's timeout; INT64_MAX: none */
+	enum session_pause pause;
+	int64_t pause_until;
+	unsigned tries;        /* attempts so far */
+	int64_t try_deadline;  /* per-try timeout, or of connecting; INT64_MAX: none */
+	bool was_asked;        /* the host's addresses have been asked for */
+	bool is_unjudged;      /* and not waited for: session_judge() is due when they come */
+	bool is_waiting;       /* for a name, with which session_resolved() goes on */
 	struct circuit_share share;        /* what it has of its cluster's circuit, but for a connection */
 	struct queue_waiter waiter;        /* for a connection, with which session_take_turn() goes on */
 	char reason[QUEUE_REASON_SIZE];    /* why connecting failed */
@@ -49,19 +58,10 @@ struct session {
 	struct session_request *request; /* owned; NULL: none has come whole */
 	int64_t began;      /* monotonic milliseconds: its first byte; 0: there is none */
 	int64_t started;    /* the same of real time */
-	int64_t deadline;   /* of the route's timeout; INT64_MAX: none */
-	enum session_pause pause;
-	int64_t pause_until;
-	/* of the attempt */
-	unsigned tries;
-	bool was_asked;  /* the host's addresses have been asked for */
-	bool is_unjudged; /* and not waited for: session_judge() is due when they come */
-	bool is_waiting; /* for a name, with which session_resolved() goes on */
-	bool is_connecting;
-	bool is_reused; /* its connection has carried another request */
-	int64_t try_deadline; /* per-try timeout, or of connecting; INT64_MAX: none */
 	/* the upstream's connection, which stays for the next request */
+	bool is_connecting;
 	bool is_attached;
+	bool is_reused; /* it has carried another request */
 	struct link link;
 };
 

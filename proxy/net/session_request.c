@@ -184,14 +184,15 @@ static enum http_event reply(struct connection *connection, struct connection_co
 	const struct policy_facts *facts)
 {
 	struct session *session = connection->session;
-	struct http_reply answer = reply_of(&session->request->decision);
+	struct session_request *request = session->request;
+	struct http_reply answer = reply_of(&request->decision);
 
-	if (session->request->decision.action == POLICY_REDIRECT &&
-		make_text(session->request, facts, rewrite_location, &answer.location) < 0)
+	if (request->decision.action == POLICY_REDIRECT &&
+		make_text(request, facts, rewrite_location, &answer.location) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	if (make_operations(session->request) < 0)
+	if (make_operations(request) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	answer.operations = &session->request->route.response;
+	answer.operations = &request->route.response;
 	return http_exchange_reply(&session->exchange, context->io, &answer);
 }
 
@@ -213,7 +214,7 @@ enum http_event session_end_delay(struct connection *connection, struct connecti
 	struct session *session = connection->session;
 	bool aborts = session->request->decision.fault_status != 0;
 
-	session->pause = SESSION_GOES_ON;
+	session->request->pause = SESSION_GOES_ON;
 	return aborts ? abort_by_fault(session, context) : session_try(connection, context);
 }
 
@@ -221,28 +222,28 @@ static enum http_event route(struct connection *connection, struct connection_co
 	const struct policy_facts *facts)
 {
 	struct session *session = connection->session;
+	struct session_request *request = session->request;
 	char operation[POLICY_OPERATION_SIZE];
 	enum http_event event;
 
-	circuit_join(&session->request->share,
-		configuration_find_circuit(session->request->configuration, session->request->decision.cluster));
-	if (make_route(session->request, facts, operation) < 0)
+	circuit_join(&request->share, configuration_find_circuit(request->configuration, request->decision.cluster));
+	if (make_route(request, facts, operation) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	if (context->io->request.authority.data == NULL && session->request->route.authority.data == NULL) {
+	if (context->io->request.authority.data == NULL && request->route.authority.data == NULL) {
 		context->io->request.problem = HTTP_NO_HOST;
 		return http_exchange_refuse(&session->exchange, context->io);
 	}
-	event = http_exchange_route(&session->exchange, context->io, &session->request->route, true);
+	event = http_exchange_route(&session->exchange, context->io, &request->route, true);
 	/* It is in the head now. */
-	session->request->route.decorator = text_of(NULL);
+	request->route.decorator = text_of(NULL);
 	if (event != HTTP_EVENT_NONE)
 		return event;
-	if (session->request->decision.fault_delay == 0)
+	if (request->decision.fault_delay == 0)
 		return session_end_delay(connection, context);
 	http_exchange_flag(&session->exchange, "DI");
-	session->pause = SESSION_DELAYED;
-	session->pause_until = context->now + session->request->decision.fault_delay / 1000000;
-	connection_wake(connection, context, session->pause_until);
+	request->pause = SESSION_DELAYED;
+	request->pause_until = context->now + request->decision.fault_delay / 1000000;
+	connection_wake(connection, context, request->pause_until);
 	return HTTP_EVENT_NONE;
 }
 
@@ -270,6 +271,7 @@ static int new_request(struct session *session, struct configuration *configurat
 		return -ENOMEM;
 	request->configuration = configuration_ref(configuration);
 	request->decision.action = POLICY_BLOCK;
+	request->deadline = request->try_deadline = INT64_MAX;
 	session->request = request;
 	return 0;
 }
@@ -292,14 +294,13 @@ void session_free_request(struct session *session)
 enum http_event session_take_request(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
+	struct session_request *request;
 	struct asked asked = {.context = context};
 	struct policy_facts facts;
 
 	if (new_request(session, context->configuration) < 0)
 		return HTTP_EVENT_NO_MEMORY;
-	session->tries = 0;
-	session->was_asked = session->is_unjudged = false;
-	session->deadline = session->try_deadline = INT64_MAX;
+	request = session->request;
 	connection->facts.has_upstream = connection->facts.has_upstream_local = connection->facts.is_mismatch = false;
 	if (!take_random(context))
 		return HTTP_EVENT_NO_MEMORY;
@@ -307,10 +308,10 @@ enum http_event session_take_request(struct connection *connection, struct conne
 	if (context->io->request.problem != HTTP_FINE && context->io->request.problem != HTTP_BAD_UPGRADE)
 		return http_exchange_refuse(&session->exchange, context->io);
 	fill_facts(connection, context, &asked, &facts);
-	policy_decide(session->request->configuration->policy, &facts, &session->request->decision);
+	policy_decide(request->configuration->policy, &facts, &request->decision);
 	if (context->io->request.problem != HTTP_FINE)
 		return http_exchange_refuse(&session->exchange, context->io);
-	if (session->request->decision.action == POLICY_PASS || session->request->decision.action == POLICY_ROUTE)
+	if (request->decision.action == POLICY_PASS || request->decision.action == POLICY_ROUTE)
 		return route(connection, context, &facts);
 	return reply(connection, context, &facts);
 }
@@ -427,9 +428,6 @@ void session_finish_request(struct connection *connection, struct connection_con
 	http_exchange_next(&session->exchange);
 	session_free_request(session);
 	session->began = 0;
-	session->is_waiting = false;
-	session->pause = SESSION_GOES_ON;
-	session->deadline = session->try_deadline = INT64_MAX;
 	if (resets)
 		side_reset(&connection->client);
 }

@@ -5,6 +5,8 @@
  */
 #include "proxy/net/session.h"
 
+#include "redirect/base/fnv.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +17,8 @@
 bool session_wants_tls(const struct session *session)
 {
 	const struct policy_cluster *cluster = session->request->decision.cluster;
-	const struct destination_tls *tls = cluster != NULL ? cluster->traffic.tls : NULL;
 
-	return tls != NULL && tls->mode != DESTINATION_TLS_DISABLE;
+	return cluster != NULL && cluster->traffic.tls != NULL;
 }
 
 static enum http_event fail(struct connection *connection, struct connection_context *context, const char *why)
@@ -52,20 +53,16 @@ static void find_name(const struct session *session, char out[NAME_SIZE])
 	out[strcspn(out, ":")] = '\0';
 }
 
-/* FNV-1a; with the NUL, so that texts do not run into each other. */
+/* With the NUL, so that texts do not run into each other; one that is not there is no empty one. */
 static uint64_t mix(uint64_t hash, const char *text)
 {
-	size_t size = text != NULL ? strlen(text) + 1 : 0;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(1099511628211);
-	return (hash ^ (text == NULL)) * UINT64_C(1099511628211);
+	return text != NULL ? fnv_add(hash, text, strlen(text) + 1) : fnv_add(hash, "\1", 1);
 }
 
 uint64_t session_tls_identity(const struct session *session)
 {
 	const struct destination_tls *tls;
-	uint64_t hash = UINT64_C(14695981039346656037);
+	uint64_t hash = FNV_START;
 	char name[NAME_SIZE];
 
 	if (!session_wants_tls(session))

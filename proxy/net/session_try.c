@@ -17,17 +17,18 @@
 enum http_event session_try(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
+	struct session_request *request = session->request;
 	enum http_event event;
 
 	if (!session_verify(connection, context, &event))
 		return event;
-	connection->cluster = session->request->decision.cluster;
+	connection->cluster = request->decision.cluster;
 	switch (upstream_find(connection, context)) {
 	case DIAL_READY:
-		session->tries++;
+		request->tries++;
 		return session_get_connection(connection, context);
 	case DIAL_UNKNOWN:
-		session->is_waiting = true;
+		request->is_waiting = true;
 		return HTTP_EVENT_NONE;
 	case DIAL_NOWHERE:
 		break;
@@ -42,7 +43,7 @@ static bool may_try_again(struct session *session)
 {
 	const struct route_retries *retries = session->request->decision.retries;
 
-	if (session->tries > (unsigned)retries->attempts || !http_exchange_can_retry(&session->exchange))
+	if (session->request->tries > (unsigned)retries->attempts || !http_exchange_can_retry(&session->exchange))
 		return false;
 	if (circuit_take(&session->request->share, CIRCUIT_RETRIES))
 		return true;
@@ -65,13 +66,14 @@ static void drop_attempt(struct connection *connection, struct connection_contex
 static enum http_event try_again(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	int64_t most = (int64_t)BACK_OFF << (session->tries < 5 ? session->tries - 1 : 4);
+	struct session_request *request = session->request;
+	int64_t most = (int64_t)BACK_OFF << (request->tries < 5 ? request->tries - 1 : 4);
 
 	drop_attempt(connection, context);
-	session->try_deadline = INT64_MAX;
-	session->pause = SESSION_BACKS_OFF;
-	session->pause_until = context->now + (int64_t)(context->random_state >> 33) % ((most < BACK_OFF_MAX ? most : BACK_OFF_MAX) + 1);
-	connection_wake(connection, context, session->pause_until);
+	request->try_deadline = INT64_MAX;
+	request->pause = SESSION_BACKS_OFF;
+	request->pause_until = context->now + (int64_t)(context->random_state >> 33) % ((most < BACK_OFF_MAX ? most : BACK_OFF_MAX) + 1);
+	connection_wake(connection, context, request->pause_until);
 	return HTTP_EVENT_NONE;
 }
 
@@ -92,18 +94,19 @@ static bool is_retriable_status(const struct route_retries *retries, unsigned st
 enum http_event session_take_response(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	const struct route_retries *retries = session->request->decision.retries;
+	struct session_request *request = session->request;
+	const struct route_retries *retries = request->decision.retries;
 
-	circuit_give(&session->request->share, CIRCUIT_RETRIES);
+	circuit_give(&request->share, CIRCUIT_RETRIES);
 	if (retries != NULL && is_retriable_status(retries, context->io->status)) {
 		if (may_try_again(session))
 			return try_again(connection, context);
-		if (session->tries > (unsigned)retries->attempts && retries->attempts > 0)
+		if (request->tries > (unsigned)retries->attempts && retries->attempts > 0)
 			http_exchange_flag(&session->exchange, "URX");
 	}
-	session->request->answered_at = context->now;
+	request->answered_at = context->now;
 	return http_exchange_respond(&session->exchange, context->io,
-		session->request->whole_at != 0 ? (uint64_t)(context->now - session->request->whole_at) : 0);
+		request->whole_at != 0 ? (uint64_t)(context->now - request->whole_at) : 0);
 }
 
 static bool is_retriable_failure(const struct route_retries *retries, enum http_failure failure)
@@ -141,14 +144,15 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 	enum http_failure failure, int code)
 {
 	struct session *session = connection->session;
-	const struct route_retries *retries = session->request->decision.retries;
-	char *reason = session->request->reason;
+	struct session_request *request = session->request;
+	const struct route_retries *retries = request->decision.retries;
+	char *reason = request->reason;
 	bool retriable = retries != NULL && is_retriable_failure(retries, failure);
 
 	if (failure == HTTP_FAILURE_CLOSED && session->is_reused && is_idempotent(session) &&
 		http_exchange_can_retry(&session->exchange)) {
 		drop_attempt(connection, context);
-		session->tries--;
+		request->tries--;
 		return session_try(connection, context);
 	}
 	if (code > 0)
@@ -159,14 +163,14 @@ enum http_event session_take_failure(struct connection *connection, struct conne
 	if (retriable && may_try_again(session))
 		return try_again(connection, context);
 	return http_exchange_fail(&session->exchange, context->io, failure, code != 0 ? reason : NULL,
-		retriable && retries->attempts > 0 && session->tries > (unsigned)retries->attempts);
+		retriable && retries->attempts > 0 && request->tries > (unsigned)retries->attempts);
 }
 
 enum http_event session_end_try(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
 
-	session->try_deadline = INT64_MAX;
+	session->request->try_deadline = INT64_MAX;
 	return session_take_failure(connection, context,
 		session->is_connecting ? HTTP_FAILURE_CONNECT_TIMEOUT : HTTP_FAILURE_TRY_TIMEOUT, 0);
 }

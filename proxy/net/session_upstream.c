@@ -74,13 +74,14 @@ void session_check_idle(struct connection *connection, struct connection_context
 static void limit_try(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	const struct route_retries *retries = session->request->decision.retries;
+	struct session_request *request = session->request;
+	const struct route_retries *retries = request->decision.retries;
 
-	session->try_deadline = INT64_MAX;
+	request->try_deadline = INT64_MAX;
 	if (retries == NULL || !retries->per_try_timeout.is_set || retries->per_try_timeout.nanoseconds <= 0)
 		return;
-	session->try_deadline = context->now + retries->per_try_timeout.nanoseconds / 1000000;
-	connection_wake(connection, context, session->try_deadline);
+	request->try_deadline = context->now + retries->per_try_timeout.nanoseconds / 1000000;
+	connection_wake(connection, context, request->try_deadline);
 }
 
 /* The circuit has no room for the request. */
@@ -103,20 +104,21 @@ static void adopt(struct session *session, struct connection_context *context)
 enum http_event session_use(struct connection *connection, struct connection_context *context, bool reused)
 {
 	struct session *session = connection->session;
+	struct session_request *request = session->request;
 
 	session->is_attached = true;
 	session->is_connecting = false;
 	session->is_reused = reused;
 	if (!reused) {
-		session->link.idle_time = limit_http_idle_time(session->request->decision.cluster);
-		session->link.ends_at = time_after(context->now, limit_duration(session->request->decision.cluster));
-		session->link.left = limit_requests(session->request->decision.cluster);
+		session->link.idle_time = limit_http_idle_time(request->decision.cluster);
+		session->link.ends_at = time_after(context->now, limit_duration(request->decision.cluster));
+		session->link.left = limit_requests(request->decision.cluster);
 	}
-	if (session->request->share.circuit != NULL && session->link.queue == NULL)
+	if (request->share.circuit != NULL && session->link.queue == NULL)
 		adopt(session, context);
-	circuit_give(&session->request->share, CIRCUIT_PENDING);
+	circuit_give(&request->share, CIRCUIT_PENDING);
 	connection->facts.has_upstream = true;
-	if (!circuit_take(&session->request->share, CIRCUIT_REQUESTS)) {
+	if (!circuit_take(&request->share, CIRCUIT_REQUESTS)) {
 		/* The connection is as good as before. */
 		session_detach(connection, context, true);
 		connection->facts.has_upstream_local = false;
@@ -144,6 +146,7 @@ static enum http_event dial(struct connection *connection, struct connection_con
 	const struct link_key *key)
 {
 	struct session *session = connection->session;
+	struct session_request *request = session->request;
 	int none = -1;
 	int rc;
 
@@ -152,8 +155,8 @@ static enum http_event dial(struct connection *connection, struct connection_con
 	if (rc < 0)
 		return session_take_failure(connection, context, HTTP_FAILURE_CONNECT, -rc);
 	session->is_connecting = true;
-	session->try_deadline = context->now + limit_connect_timeout(session->request->configuration, session->request->decision.cluster);
-	connection_wake(connection, context, session->try_deadline);
+	request->try_deadline = context->now + limit_connect_timeout(request->configuration, request->decision.cluster);
+	connection_wake(connection, context, request->try_deadline);
 	return HTTP_EVENT_NONE;
 }
 
@@ -177,23 +180,24 @@ static enum http_event queue_up(struct connection *connection, struct connection
 	const struct link_key *key)
 {
 	struct session *session = connection->session;
+	struct session_request *request = session->request;
 	struct queue *queue;
 
-	if (!circuit_take(&session->request->share, CIRCUIT_PENDING)) {
+	if (!circuit_take(&request->share, CIRCUIT_PENDING)) {
 		connection->facts.has_upstream = connection->facts.has_upstream_local = false;
 		return overflow(connection, context);
 	}
-	queue = queue_make(&context->queues, session->request->share.circuit, key);
+	queue = queue_make(&context->queues, request->share.circuit, key);
 	if (queue == NULL)
 		return HTTP_EVENT_NO_MEMORY;
 	if (queue->first == NULL && queue_open(queue, &session->link.share)) {
 		session->link.queue = queue;
 		return dial(connection, context, key);
 	}
-	session->try_deadline = INT64_MAX;
-	session->request->waiter.index = connection->index;
-	session->request->waiter.generation = connection->generation;
-	queue_wait(queue, &session->request->waiter);
+	request->try_deadline = INT64_MAX;
+	request->waiter.index = connection->index;
+	request->waiter.generation = connection->generation;
+	queue_wait(queue, &request->waiter);
 	/* There may be room of which nobody has told the first: another worker's connection has ended. */
 	if (queue_has_room(queue))
 		queue_call(queue);
@@ -241,13 +245,14 @@ enum http_event session_get_connection(struct connection *connection, struct con
 static enum http_event fail_with_queue(struct connection *connection, struct connection_context *context)
 {
 	struct session *session = connection->session;
-	const struct queue *queue = session->request->waiter.queue;
+	struct session_request *request = session->request;
+	const struct queue *queue = request->waiter.queue;
 	enum http_failure failure = queue->failure;
 
-	memcpy(session->request->reason, queue->reason, sizeof session->request->reason);
-	queue_leave(&session->request->waiter);
+	memcpy(request->reason, queue->reason, sizeof request->reason);
+	queue_leave(&request->waiter);
 	connection->facts.has_upstream = true;
-	return session_take_failure(connection, context, failure, *session->request->reason != '\0' ? -1 : 0);
+	return session_take_failure(connection, context, failure, *request->reason != '\0' ? -1 : 0);
 }
 
 enum http_event session_take_turn(struct connection *connection, struct connection_context *context)

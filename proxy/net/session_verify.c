@@ -30,35 +30,36 @@ void session_judge(struct connection *connection, const struct connection_contex
 	bool unknown = true;
 	bool has;
 
-	if (!session->is_unjudged)
+	if (session->request == NULL || !session->request->is_unjudged)
 		return;
 	has = find_host(session, host) && upstream_is_of(connection, context, host, &unknown);
-	session->is_unjudged = unknown;
+	session->request->is_unjudged = unknown;
 	connection->facts.is_mismatch = !has && !unknown;
 }
 
 bool session_verify(struct connection *connection, struct connection_context *context, enum http_event *ret_event)
 {
 	struct session *session = connection->session;
-	bool enforced = session->request->decision.verify == MESH_VERIFY_ENFORCE;
+	struct session_request *request = session->request;
+	bool enforced = request->decision.verify == MESH_VERIFY_ENFORCE;
 	char host[NAME_LENGTH_MAX + 1];
 	bool unknown = false;
 	bool has;
 
 	*ret_event = HTTP_EVENT_NONE;
-	if (session->request->decision.verify == MESH_VERIFY_OFF)
+	if (request->decision.verify == MESH_VERIFY_OFF)
 		return true;
 	has = find_host(session, host) && upstream_is_of(connection, context, host, &unknown);
-	if (unknown && !session->was_asked) {
-		session->was_asked = true;
+	if (unknown && !request->was_asked) {
+		request->was_asked = true;
 		upstream_lookup(connection, context, host);
 		/* Where it is only told, nobody waits. */
-		session->is_waiting = enforced && connection->lookup != NULL;
-		if (session->is_waiting)
+		request->is_waiting = enforced && connection->lookup != NULL;
+		if (request->is_waiting)
 			return false;
 	}
 	connection->facts.is_mismatch = !has && (enforced || !unknown);
-	session->is_unjudged = unknown && !enforced;
+	request->is_unjudged = unknown && !enforced;
 	if (has || !enforced)
 		return true;
 	*ret_event = http_exchange_fail(&session->exchange, context->io, HTTP_FAILURE_NO_UPSTREAM, NULL, false);
