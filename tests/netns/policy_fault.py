@@ -14,7 +14,7 @@ import threading
 import relay
 from nameserver import Name
 from policy_world import DIALLED, HttpOrigin, World, echo, read_answer, service_entry, start_name_server, virtual_service
-from proxy_fault import has_refused, preload
+from proxy_fault import expect_refusal, preload
 from relay import Proxy, connect, equal, receive_all, wait_for
 
 ADDRESS, HOST, OTHER = "10.1.1.1", "origin.example", "other.example"
@@ -84,9 +84,7 @@ def test_no_memory(folder):
                     proxy.end(r"(weir-proxy: .*\n)*")
                     ends["served"] += 1
                 else:
-                    errors = proxy.process.communicate()[1]
-                    if not has_refused(proxy.process, errors):
-                        raise AssertionError(f"exit {proxy.process.returncode}: {errors}")
+                    expect_refusal(proxy.process)
                     ends["refused to start"] += 1
             except Exception as error:
                 errors = proxy.process.communicate()[1] if proxy.process.poll() is not None and not proxy.process.stderr.closed \

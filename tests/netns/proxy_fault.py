@@ -24,14 +24,16 @@ ALLOCATION_MAX = 500
 HEAD = b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: site.example\r\n\r\n"
 
 
-def has_refused(process, errors):
+def expect_refusal(process):
     """
     It did not start, and said why. The C library has another word for a thread without memory; and ASan has allocations of
     its own, where a thread begins, for which it ends the program in its own way.
     """
+    errors = process.communicate()[1]
     if re.search("AddressSanitizer: CHECK failed: .*pthread_getattr_np", errors):
-        return True
-    return process.returncode == 1 and re.search("memory|cannot start a thread", errors) is not None
+        return
+    if process.returncode != 1 or not re.search("memory|cannot start a thread", errors):
+        raise AssertionError(f"exit {process.returncode}: {errors}")
 
 
 def preload(report):
@@ -91,9 +93,7 @@ def test_no_memory(folder):
                     ends["without memory"] += any(line["flags"] == "OM" for line in lines)
                     ends["served"] += 1
                 else:
-                    errors = proxy.process.communicate()[1]
-                    if not has_refused(proxy.process, errors):
-                        raise AssertionError(f"exit {proxy.process.returncode}: {errors}")
+                    expect_refusal(proxy.process)
                     ends["refused to start"] += 1
             except Exception as error:
                 problems.append(f"allocation {n}: {error!r}")

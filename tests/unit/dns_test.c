@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -590,6 +592,48 @@ static void a_name_stays_while_it_is_needed(void **state)
 	agenda_free(&resolver.agenda);
 }
 
+/* How often the resolver's thread has been woken since the last time. */
+static uint64_t count_wakes(const struct resolver *resolver)
+{
+	uint64_t count = 0;
+
+	(void)!read(resolver->wake, &count, sizeof count);
+	return count;
+}
+
+/* Who asks for a name that others wait for already costs the thread nothing. */
+static void a_further_waiter_wakes_nobody(void **state)
+{
+	struct resolver resolver;
+	struct resolver_client client;
+	struct resolver_wait waits[3];
+	struct error e;
+
+	(void)state;
+	begin_resolver(&resolver, 1);
+	TAILQ_INIT(&resolver.asked);
+	TAILQ_INIT(&resolver.waiting);
+	resolver.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	assert_int_equal(resolver_client_init(&client, &e), 0);
+	assert_int_equal(resolver_lookup(&resolver, &client, &waits[0], "a.test"), 1);
+	assert_int_equal(count_wakes(&resolver), 1);
+	wait_take_locked(&resolver);
+	assert_int_equal(resolver_lookup(&resolver, &client, &waits[1], "a.test"), 1);
+	assert_int_equal(count_wakes(&resolver), 0);
+	assert_int_equal(waits[1].entry->waiting, 2);
+	/* When the others have gone, the thread has to hear of it. */
+	resolver_cancel(&resolver, &waits[0]);
+	resolver_cancel(&resolver, &waits[1]);
+	assert_int_equal(resolver_lookup(&resolver, &client, &waits[2], "a.test"), 1);
+	assert_int_equal(count_wakes(&resolver), 1);
+	resolver_cancel(&resolver, &waits[2]);
+	assert_true(entry_drop(&resolver, TAILQ_FIRST(&resolver.entries), resolver_now() + RESOLVER_IDLE_TIME));
+	resolver_client_free(&client);
+	(void)close(resolver.wake);
+	index_free(&resolver.index);
+	agenda_free(&resolver.agenda);
+}
+
 /* A name whose last lookup ended in a state, to be looked up in an hour. */
 static struct resolver_entry *sleeper(struct resolver *resolver, const char *name, enum answer_state state)
 {
@@ -662,6 +706,7 @@ int main(void)
 		cmocka_unit_test(the_hash_is_siphash_1_3),
 		cmocka_unit_test(the_index_finds_names_and_addresses),
 		cmocka_unit_test(a_name_stays_while_it_is_needed),
+		cmocka_unit_test(a_further_waiter_wakes_nobody),
 		cmocka_unit_test(new_servers_are_asked_for_what_has_failed),
 	};
 

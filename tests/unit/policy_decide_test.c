@@ -434,9 +434,7 @@ static void tls_and_tcp_routes(void **state)
 	fixture_start(&f, MESH_REGISTRY_ONLY);
 	fixture_put(&f, "t.yaml", text);
 	fixture_build(&f);
-	if (f.report.errors > 0)
-		fixture_print(&f);
-	assert_int_equal(f.report.errors, 0);
+	fixture_expect_no_errors(&f);
 	fixture_expect_cluster(&f, POLICY_TLS, "10.0.0.1:443", "a.org", "outbound|443||b.org");
 	fixture_expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "a.org", NULL);
 	fixture_expect_cluster(&f, POLICY_TLS, "11.0.0.1:443", "b.org", "outbound|443||b.org");

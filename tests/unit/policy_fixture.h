@@ -75,6 +75,13 @@ static inline void fixture_expect(const struct fixture *f, enum report_severity 
 	}
 }
 
+static inline void fixture_expect_no_errors(const struct fixture *f)
+{
+	if (f->report.errors > 0)
+		fixture_print(f);
+	assert_int_equal(f->report.errors, 0);
+}
+
 static inline void fixture_expect_clean(const struct fixture *f)
 {
 	if (f->report.errors + f->report.warnings > 0) {

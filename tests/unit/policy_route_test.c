@@ -290,9 +290,7 @@ static void paths_are_rewritten(void **state)
 	fixture_start(&f, MESH_REGISTRY_ONLY);
 	fixture_put(&f, "h.yaml", text);
 	fixture_build(&f);
-	if (f.report.errors > 0)
-		fixture_print(&f);
-	assert_int_equal(f.report.errors, 0);
+	fixture_expect_no_errors(&f);
 	check_path(&f, "h.org", "/old/x?y", "/new/x?y");
 	check_path(&f, "h.org", "/one?y=/", "/two?y=/");
 	check_path(&f, "h.org", "/ab/12/cd/34?/ab/12", "/12/ab\\/34/cd\\?/ab/12");
@@ -363,9 +361,7 @@ static void gateway_routes(void **state)
 	fixture_start(&f, MESH_REGISTRY_ONLY);
 	fixture_put(&f, "gateway.yaml", gateway);
 	fixture_build(&f);
-	if (f.report.errors > 0)
-		fixture_print(&f);
-	assert_int_equal(f.report.errors, 0);
+	fixture_expect_no_errors(&f);
 	fixture_expect(&f, REPORT_WARNING, "backend(none.org) not found");
 	fixture_expect(&f, REPORT_WARNING, "backend(service.default.svc.cluster.local) not found");
 	for (size_t i = 0; i < COUNT(table); i++) {

@@ -45,6 +45,20 @@ static struct queue *queue_of(struct scene *scene)
 	return queue;
 }
 
+/* A scene whose circuit has room for `open` connections, all of them open, and for whose address `waiting` more wait. */
+static struct queue *start_waiting(struct scene *scene, uint32_t open, size_t waiting)
+{
+	struct queue *queue;
+
+	start(scene, open);
+	queue = queue_of(scene);
+	for (uint32_t i = 0; i < open; i++)
+		assert_true(queue_open(queue, &scene->shares[i]));
+	for (size_t i = 0; i < waiting; i++)
+		queue_wait(queue, &scene->waiters[open + i]);
+	return queue;
+}
+
 /* Nothing is left, in the worker and in the circuit. */
 static void stop(struct scene *scene)
 {
@@ -122,12 +136,7 @@ static void each_call_is_somebody_s(void **state)
 	struct queue *queue;
 
 	(void)state;
-	start(&scene, 2);
-	queue = queue_of(&scene);
-	assert_true(queue_open(queue, &scene.shares[0]));
-	assert_true(queue_open(queue, &scene.shares[1]));
-	for (size_t i = 2; i < WAITERS; i++)
-		queue_wait(queue, &scene.waiters[i]);
+	queue = start_waiting(&scene, 2, WAITERS - 2);
 	queue_call(queue);
 	queue_call(queue);
 	expect_called(&scene, "23", "23");
@@ -179,11 +188,7 @@ static void room_is_passed_on(void **state)
 	struct queue *queue;
 
 	(void)state;
-	start(&scene, 1);
-	queue = queue_of(&scene);
-	assert_true(queue_open(queue, &scene.shares[0]));
-	for (size_t i = 1; i < 4; i++)
-		queue_wait(queue, &scene.waiters[i]);
+	queue = start_waiting(&scene, 1, 3);
 	scene.circuit->limits[CIRCUIT_CONNECTIONS] = 3;
 	assert_false(queue_is_due(&scene.waiters[2]));
 	assert_true(queue_open(queue, &scene.shares[1]));
@@ -204,11 +209,7 @@ static void a_failure_is_everybody_s(void **state)
 	struct queue *queue;
 
 	(void)state;
-	start(&scene, 1);
-	queue = queue_of(&scene);
-	assert_true(queue_open(queue, &scene.shares[0]));
-	for (size_t i = 1; i < 4; i++)
-		queue_wait(queue, &scene.waiters[i]);
+	queue = start_waiting(&scene, 1, 3);
 	queue_fail(queue, HTTP_FAILURE_CONNECT, "a reason");
 	queue_close(queue, &scene.shares[0]);
 	expect_called(&scene, "123", "123");
