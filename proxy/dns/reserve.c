@@ -67,17 +67,20 @@ static size_t size_of(void *memory)
 
 void *reserve_realloc(void *memory, size_t size)
 {
-	void *larger = is_of_reserve(memory) ? malloc(size) : realloc(memory, size);
+	/* No bytes are one: realloc() would free what it was given. */
+	size_t wanted = size > 0 ? size : 1;
+	bool is_ours = is_of_reserve(memory);
+	void *larger = is_ours ? malloc(wanted) : realloc(memory, wanted);
 	size_t kept;
 
-	if (larger != NULL && !is_of_reserve(memory))
+	if (larger != NULL && !is_ours)
 		return larger;
 	if (larger == NULL)
-		larger = take(size);
+		larger = take(wanted);
 	if (larger == NULL || memory == NULL)
 		return larger;
 	kept = size_of(memory);
-	memcpy(larger, memory, kept < size ? kept : size);
+	memcpy(larger, memory, kept < wanted ? kept : wanted);
 	reserve_free(memory);
 	return larger;
 }

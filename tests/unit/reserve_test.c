@@ -57,6 +57,12 @@ static void pieces_move(void **state)
 	memory = reserve_realloc(memory, 100);
 	assert_non_null(memory);
 	expect_bytes(memory, 100, 8);
+	/* Without bytes it is still one that is to be freed. */
+	is_out = true;
+	memory = reserve_realloc(memory, 0);
+	assert_non_null(memory);
+	expect_bytes(memory, 1, 8);
+	is_out = false;
 	reserve_free(memory);
 	reserve_free(NULL);
 }
