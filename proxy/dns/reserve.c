@@ -57,7 +57,9 @@ void *reserve_malloc(size_t size)
 {
 	void *memory = malloc(size);
 
-	return memory != NULL ? memory : take(size);
+	if (memory == NULL)
+		memory = take(size);
+	return memory;
 }
 
 static size_t size_of(void *memory)
